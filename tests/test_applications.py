@@ -87,6 +87,16 @@ def shared(name: str) -> Schemas:
     return scripts(lambda: of("mysql.sql.gz"), lambda: of("pg.sql.gz"))
 
 
+def own(name: str) -> Schemas:
+    """Some tables of an application whose schemas no package registry has, written for this test."""
+
+    def of(kind: str) -> Iterator[Path]:
+        yield APPLICATIONS / name / f"{kind}.sql"
+
+    made = scripts(lambda: of("mysql"), lambda: of("postgres"))
+    return Schemas(made.source, made.target, creates=False)
+
+
 def zabbix() -> Schemas:
     """What Debian's packages of the server have; data.sql, with templates for half a minute, is left out."""
 
@@ -220,6 +230,7 @@ SCHEMAS = {
         tuple(part.format("postgres") for part in FLOWABLE),
     ),
     "keycloak": shared("keycloak"),
+    "mattermost": own("mattermost"),
     "quartz": artifact(
         "org.quartz-scheduler:quartz:2.5.0", (f"{QUARTZ}mysql_innodb.sql",), (f"{QUARTZ}postgres.sql",)
     ),
