@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ def document(command: str, result: DataclassInstance, **more: Any) -> dict[str, 
 
     A source or target is written with its URL, and the server's version where the result has it.
     """
-    fields = asdict(result)
+    fields: dict[str, Any] = plain(result)
     for side in ("source", "target"):
         if side in fields:
             version = {"version": fields.pop(f"{side}_version")} if f"{side}_version" in fields else {}

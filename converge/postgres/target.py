@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import psycopg
@@ -32,7 +33,7 @@ class LedgerSchema:
     """Only the tables' owner can bring them to this version's shape."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """The target as planning needs it."""
 
@@ -82,7 +83,7 @@ class Target:
     functions: frozenset[str]
     """Functions of newer versions, from an extension or of the user's own."""
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """Tables, views and types that stand for themselves."""
         return frozenset(name for name, owner, _ in self.relations if name == owner)
