@@ -17,6 +17,7 @@ from support import Ran, begun, converge, migrated, mysql, postgres, soon
 from test_resume import CHANGES, SOURCE
 
 from converge import sync as sync_
+from converge import verify
 from converge.model.event import Event, PhaseStarted
 from converge.model.result import Result
 from converge.report.run import run_text
@@ -332,35 +333,54 @@ def test_new_tables_take_no_name_and_no_place_of_others(databases: tuple[str, st
 
 
 def test_the_last_proof_sees_what_others_do_meanwhile(databases: tuple[str, str]) -> None:
-    """It digests the rows that were written since the first pass, and counts all: see `Comparison.since`."""
+    """It digests the rows that were written since the first pass, and counts all: see `Proof.since`."""
     source, target = migrated(
         databases,
         "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9));"
+        "CREATE TABLE two (id INT PRIMARY KEY, a INT, b INT, e ENUM('x', 'y'));"
         "CREATE TABLE keyless (v VARCHAR(9));"
         "INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
-        "SELECT i, i FROM n; INSERT INTO keyless SELECT v FROM t",
+        "SELECT i, i FROM n; INSERT INTO keyless SELECT v FROM t; INSERT INTO two VALUES (1, 2, 3, 'x')",
     )
     mysql(source, "SET sql_log_bin = 0; DELETE FROM t WHERE id < 9; UPDATE keyless SET v = 'new' WHERE v = 5")
 
-    def meanwhile(statements: str) -> Result:
+    def meanwhile(*statements: str) -> Result:
         def act(event: Event) -> None:
             if isinstance(event, PhaseStarted) and event.name == "verify":
-                for statement in statements.split(";"):
+                for statement in statements:
                     postgres(target, statement)
 
         return sync_(source, target, on_event=act)
 
-    moved = "VACUUM FULL t; DELETE FROM keyless WHERE v = '7'; INSERT INTO keyless VALUES ('7')"
-    ran = meanwhile(moved)
+    again = "DELETE FROM keyless WHERE v = '7'; INSERT INTO keyless VALUES ('7')"
+    ran = meanwhile("VACUUM FULL t", "UPDATE t SET v = v", again)
     assert (ran.verdict, postgres(target, "SELECT count(*) FROM t")) == ("verified", [(892,)])
     assert compare(source, target).equal
-    unseen = {
+    assert [one.digest for one in ran.tables] == [one.digest for one in verify(source, target).tables]
+
+    swapped = "; ".join(f"ALTER TABLE two RENAME {one}" for one in ("a TO c", "b TO a", "c TO b"))
+    label = "ALTER TYPE two_e RENAME VALUE 'x' TO 'z'", "ALTER TYPE two_e RENAME VALUE 'z' TO 'x'"
+    default = "ALTER TABLE two DROP b, ADD b int DEFAULT 7", "ALTER TABLE two ALTER b DROP DEFAULT"
+    exchanged = "ALTER TABLE keyless RENAME TO other; ALTER TABLE copied RENAME TO keyless"
+    postgres(target, "CREATE TABLE copied AS SELECT v || '!' AS v FROM keyless")
+    unwritten = {
+        swapped: swapped,
+        label[0]: label[1],
+        default[0]: f"{default[1]}; UPDATE two SET b = 3",
+        exchanged: "DROP TABLE keyless; ALTER TABLE other RENAME TO keyless",
+    }
+    for statements, back in unwritten.items():
+        unequal = [one.source for one in meanwhile(statements).tables if not one.verified]
+        assert unequal == ["keyless" if "keyless" in statements else "two"], statements
+        postgres(target, back)
+
+    written = {
         "DELETE FROM t WHERE id = 40": {"id=40"},
         "UPDATE t SET v = 'x' WHERE id = 40": {"id=40"},
         "DELETE FROM keyless WHERE v = '20'; INSERT INTO keyless VALUES ('x')": {"(1 row)"},
         "DELETE FROM t WHERE id = 50; INSERT INTO t VALUES (5, '5')": {"id=5", "id=50"},
     }
-    for statements, keys in unseen.items():
+    for statements, keys in written.items():
         ran = meanwhile(statements)
         assert ran.verdict == "differs", statements
-        assert {one.key for one in ran.differences if one.table in statements} >= keys, statements
+        assert {one.key for one in ran.differences if f"{one.table} " in statements} >= keys, statements

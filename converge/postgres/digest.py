@@ -10,7 +10,8 @@ They need not agree with the source's ranges: only the sums of whole tables are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -75,8 +76,9 @@ def rows_of(schema: str, table: TablePlan) -> str:
     return f"(SELECT ctid,xmin,* FROM {name} AS own WHERE NOT EXISTS ({kept})) AS own"
 
 
-def digest_query(schema: str, table: TablePlan, condition: str, since: str = "") -> str:
-    """SELECT rows, sum over the rows of a WHERE clause; the sum of those alone that were written `since`.
+def digest_query(schema: str, table: TablePlan, condition: str, since: str | None = None) -> str:
+    """SELECT rows, sum over the rows of a WHERE clause; the sum of those alone that were written `since` a
+    transaction.
 
     A row whose xmin is too old to be compared counts among these: no row that is written since is missing.
     """
@@ -84,10 +86,42 @@ def digest_query(schema: str, table: TablePlan, condition: str, since: str = "")
     return f"SELECT count(*),sum({number(row_digest(table))}){new} FROM {rows_of(schema, table)}{condition}"
 
 
-def oldest_at_work(connection: psycopg.Connection[Any]) -> str:
-    """The oldest transaction that has not ended: what no query sees yet has its number, or a later one."""
-    ((xid,),) = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text")
-    return str(xid)
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What tells which rows were in the target's tables already, and have the values that they had."""
+
+    xid: str
+    """The oldest transaction that had not ended: what no query saw yet has its number, or a later one."""
+    shapes: Mapping[str, str | None]
+    """Of each table, by its name: its file and columns, and those of its partitions. Other ones may give old
+    rows other values, as a renamed column does; None where there is no such table."""
+
+    @classmethod
+    def now(cls, connection: psycopg.Connection[Any], schema: str, names: Sequence[str]) -> Moment:
+        """Asks for these tables."""
+        ((xid,),) = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text")
+        quoted = [pg_name(schema, name) for name in names]
+        shapes: list[tuple[str, str | None]] = connection.execute(_SHAPES, (quoted, list(names))).fetchall()
+        return cls(str(xid), dict(shapes))
+
+
+# Labels of an enum are stored as numbers. A partition comes and goes without a trace in any row. What is
+# changed, and changed back, has another xmin in the catalog.
+_SHAPES = """
+WITH RECURSIVE parts (name, oid) AS (
+    SELECT name, to_regclass(quoted)::oid FROM unnest(%s::text[], %s::text[]) AS t (quoted, name)
+    UNION SELECT name, inhrelid FROM parts JOIN pg_inherits ON inhparent = parts.oid
+)
+SELECT name, md5(string_agg(concat_ws(' ', c.oid, c.xmin, pg_relation_filenode(c.oid),
+           (SELECT string_agg(attnum || ' ' || xmin, ' ' ORDER BY attnum)
+              FROM pg_attribute WHERE attrelid = c.oid),
+           (SELECT string_agg(oid || ' ' || xmin, ' ' ORDER BY oid) FROM pg_policy WHERE polrelid = c.oid),
+           (SELECT string_agg(e.oid || ' ' || e.xmin, ' ' ORDER BY e.oid)
+              FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+              JOIN pg_enum e ON enumtypid IN (t.oid, typbasetype, typelem)
+             WHERE attrelid = c.oid)), ' ' ORDER BY c.oid))
+  FROM parts LEFT JOIN pg_class c USING (oid) GROUP BY name
+"""
 
 
 def no_digest(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> str:

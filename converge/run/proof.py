@@ -6,7 +6,7 @@ its word is final: values that print differently and are the same do not count a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Literal
@@ -32,8 +32,8 @@ from converge.mysql.digest import digest_query as source_digest
 from converge.mysql.privileges import read_privileges
 from converge.mysql.rows import where
 from converge.mysql.snapshot import Snapshot, known_by_time, read_identities, read_logs
+from converge.postgres.digest import Moment, page_ranges, pages_of, rows_of
 from converge.postgres.digest import digest_query as target_digest
-from converge.postgres.digest import page_ranges, pages_of, rows_of
 from converge.run.drill_down import Tell as Tell
 from converge.run.workers import Workers
 
@@ -77,14 +77,14 @@ def take_snapshot(
 
 
 def digest_task(
-    schema: str, table: TablePlan, here: str | None, there: str | None, since: str = ""
+    schema: str, table: TablePlan, here: str | None, there: str | None, since: Moment | None = None
 ) -> DigestTask:
     """Sums up the digests of the rows of two WHERE clauses; None where a side is not asked. Of the target's
     rows those that were written `since`, where that is told."""
     return DigestTask(
         table.source,
         "" if here is None else source_digest(table, here),
-        "" if there is None else target_digest(schema, table, there, since),
+        "" if there is None else target_digest(schema, table, there, since.xid if since else None),
         uncut=any(change.trap == "using" for column in table.columns for change in column.changes),
     )
 
@@ -142,10 +142,9 @@ class Proof:
     tell: Tell | None = None
     """Gets every row that differs; `result` has the first of each table."""
     known: Mapping[str, Digest] = field(default_factory=dict)
-    """Sums of the source's tables under this very snapshot: of these only the target is asked; of the rows
-    of the target, too, that are older than `since`."""
-    since: str = ""
-    """A transaction of the target, where `known` has the older rows."""
+    """Sums of the source's tables under this very snapshot: of these only the target is asked."""
+    since: Moment | None = None
+    """Where `known` has the sums of the target's older rows, too."""
     still: Container[str] = frozenset()
     """Tables that are `held_still`."""
     totals: dict[str, Digest] = field(default_factory=dict)
@@ -159,10 +158,7 @@ class Proof:
         result, full = self.result, self.level == "full"
         todo = self.tasks()
         with phase(result, self.emit, "verify", len(todo)):
-            self.totals = {
-                name: self.known.get(name, Digest(name)) + asked
-                for name, asked in self.sums(todo, "verify").items()
-            }
+            self.totals = self._totals(todo)
             result.findings += require_all_rows(self.totals.values(), self.still)
             result.changes = list(self._changes())
             result.verdict = "differs" if result.rejects else "migrated"
@@ -177,6 +173,24 @@ class Proof:
                 same = all(table.verified for table in self.tables.values())
                 result.verdict = "verified" if same else "differs"
         self.prove_computed()
+
+    def _totals(self, todo: Sequence[DigestTask]) -> dict[str, Digest]:
+        """What was summed up of each table, with what is known of it."""
+        totals = {
+            name: self.known.get(name, Digest(name)) + asked
+            for name, asked in self.sums(todo, "verify").items()
+        }
+        if self.since is None:
+            return totals
+        targets = {name: self.plan.table(name).target for name in self.known}
+        now = Moment.now(self.target, self.plan.schema, list(targets.values())).shapes
+        then, self.since = self.since.shapes, None
+        others = {
+            name for name, target in targets.items() if not totals[name].equal or now[target] != then[target]
+        }
+        # What others have done to rows meanwhile is in no sum of those that were there before.
+        again = self.sums([task for task in self.tasks() if task.table in others], "verify") if others else {}
+        return totals | {name: replace(self.known[name], target_sum=0) + again[name] for name in others}
 
     def prove_computed(self) -> None:
         """Compares views and the expressions of indexes, with the level `full`, and asks the maps' checks."""
@@ -236,7 +250,7 @@ class Proof:
         ranges = () if known else self.ranges[table.source]
         for part, page in zip_longest(ranges, page_ranges(pages)):
             here = None if part is None else where(table.key, part)
-            yield digest_task(self.plan.schema, table, here, page, self.since if known else "")
+            yield digest_task(self.plan.schema, table, here, page, self.since if known else None)
         if len(ranges) > 1:
             yield count_task(table)
 

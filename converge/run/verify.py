@@ -15,7 +15,7 @@ from converge.model.result import NotCompared, Result, TableResult
 from converge.model.words import said
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
-from converge.postgres.digest import oldest_at_work
+from converge.postgres.digest import Moment
 from converge.postgres.following import note_start, read_following
 from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since, too_low, validate_keys
@@ -64,7 +64,7 @@ def verify(
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
-        comparison = _Comparison(both, plan, workers, ranges, result, emit, {}, "", require_schema, level)
+        comparison = _Comparison(both, plan, workers, ranges, result, emit, {}, None, require_schema, level)
         if repair is None:
             comparison.prove(tell)
         elif repair.catches_up:
@@ -128,7 +128,8 @@ class _Comparison(Comparison):
 
     def catch_up(self, target: Endpoint, repair: Repair, then: Snapshot) -> None:
         """Repairs what differs of all tables, compares, and looks at the source once more."""
-        self.since = oldest_at_work(self.both.target)
+        tables = [table.target for table in self.plan.tables]
+        self.since = Moment.now(self.both.target, self.plan.schema, tables)
         found = carry_out(self, target, dict.fromkeys(self.ranges, 0), repair)
         if repair.on_sql is None:
             self.prove().look_back(then)
