@@ -207,8 +207,11 @@ def test_keys_that_are_disjoint(shards: Shards) -> None:
     ran = shards.migrate("--resume")
     assert (ran.code, shards.merged()) == (3, []) and "error[T011]: tenants: tenant_b: " in ran.err, ran.err
     assert "table later: not there → 1 column" in ran.err
-    ran = shards.run("sync")
-    assert ran.code == 0, ran.err
+    ran = shards.run("sync", "--json")
+    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (1, ["verified"] * 3 + ["differs"])
+    ((found,),) = [one["findings"] for one in ran.json["databases"][3:]]
+    assert (found["code"], "note: the merged table is gone" in found["message"]) == ("V126", True), found
+    assert found["hint"] == "converge migrate --resume"
     ran = shards.migrate("--resume")
     assert (ran.code, ran.json["databases"][3]["verdict"]) == (0, "verified"), ran.err
     assert postgres(shards.target, "SELECT * FROM app.later ORDER BY id") == [(0,), (1,), (2,)]

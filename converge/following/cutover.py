@@ -316,7 +316,8 @@ def _require_sequences(open_: Open) -> None:
     run, there = open_.run, open_.prepared.target
     assert there is not None
     known = run.made.objects if run.made else {}
-    gone = [one for one in gone_sequences(there, run.plan).values() if one.name in known]
+    every = gone_sequences(there, run.plan).values()
+    gone = [one for one in every if one.name in known and not one.instead]
     if gone:
         raise BlockedError(
             f"{said(len(gone), 'are gone from the target', 'sequence')}: rows would get no next value",

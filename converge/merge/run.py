@@ -278,7 +278,7 @@ def compare(merge: Merge, shards: Shards, takes: Callable[[str], bool] = bool) -
     with explained(merge.target, merge.target), connect(merge.target) as connection:
         run = last_run(connection, (merge.source, merge.schema))
         missing = missing_tables(connection, run) if run else []
-        if run is None or run["state"] != "finished" or len(missing) == len(run["targets"]):
+        if run is None or run["state"] != "finished":
             result.not_compared = [NotCompared("schema", merge.schema, "nothing is merged into it")]
             return result
         plan, done = _merged(connection, merge, run)
@@ -299,7 +299,8 @@ def compare(merge: Merge, shards: Shards, takes: Callable[[str], bool] = bool) -
             )  # fmt: skip
         if why := [*filter(None, why)]:
             message = f"the merged schema {merge.schema} is out of date or damaged: {'; '.join(why)}"
-            result.findings = [Finding(Code.V126, "block", merge.schema, message, _OCCUPIED)]
+            hint = RESUME if len(missing) == len(run["targets"]) else _OCCUPIED
+            result.findings = [Finding(Code.V126, "block", merge.schema, message, hint)]
         words = "keys, indexes and views of what is merged"
         result.not_compared = [NotCompared("schema", merge.schema, words)]
         result.verdict = "differs" if why else done.verdict
