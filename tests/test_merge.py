@@ -125,6 +125,11 @@ def test_with_a_shard_column(shards: Shards) -> None:
     assert found["code"] == "V126" and "note: the merged rows have changed" in found["message"], found
     assert [one["source"] for one in ran.json["databases"][3]["tables"]] == ["note", "nothing"]
     assert "T012" not in changed.err
+    postgres(shards.target, "ALTER TABLE app.note RENAME body TO words")
+    (found,) = shards.run("verify", "--json", "--database", "tenants").json["databases"][3]["findings"]
+    assert (found["code"], 'note: the merged table has changed: column "body"' in found["message"]) == (
+        "V126", True,
+    ), found  # fmt: skip
     shards.write('{ schema = "app", column = "shop" }')
     other = shards.migrate("--resume").err
     assert "error[T005]: tenants: " in other and "error[T012]: tenant_a: " in other, other
@@ -208,7 +213,11 @@ def test_keys_that_are_disjoint(shards: Shards) -> None:
     assert (ran.code, shards.merged()) == (3, []) and "error[T011]: tenants: tenant_b: " in ran.err, ran.err
     assert "table later: not there → 1 column" in ran.err
     ran = shards.run("sync", "--json")
-    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (1, ["verified"] * 3 + ["differs"])
+    verdicts = [one["verdict"] for one in ran.json["databases"]]
+    assert (ran.code, verdicts) == (1, ["verified"] * 3 + ["differs"])
+        1,
+        ["verified"] * 3 + ["differs"],
+    )
     ((found,),) = [one["findings"] for one in ran.json["databases"][3:]]
     assert (found["code"], "note: the merged table is gone" in found["message"]) == ("V126", True), found
     assert found["hint"] == "converge migrate --resume"

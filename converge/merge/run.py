@@ -28,7 +28,7 @@ from converge.model.words import said
 from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect
-from converge.postgres.digest import digest_query
+from converge.postgres.digest import digest_query, no_digest
 from converge.postgres.history import (
     last_recorded,
     last_run,
@@ -159,7 +159,7 @@ class Merging:
             self.stands = True
             plan, done = _merged(connection, merge, run)
             for table in done.tables:
-                if changed := _changed(_now(connection, plan, table), table):
+                if changed := _now(connection, plan, table)[1]:
                     hint = (
                         f"where the application has written them, nothing is left to resume; else {_OCCUPIED}"
                     )
@@ -288,9 +288,9 @@ def compare(merge: Merge, shards: Shards, takes: Callable[[str], bool] = bool) -
             if plan.table(then.source).target in missing:
                 why.append(f"{then.source}: the merged table is gone")
                 continue
-            now = _now(connection, plan, then)
-            why.append(_changed(now, then))
-            verified = not why[-1] and then.verified
+            now, changed = _now(connection, plan, then)
+            why.append(changed)
+            verified = not changed and then.verified
             result.tables.append(
                 TableResult(
                     then.source, then.target, rows_source=then.rows_target, rows_target=now[0],
@@ -316,17 +316,17 @@ def _merged(connection: psycopg.Connection[Any], merge: Merge, run: Mapping[str,
     return recorded.plan, Result.from_json(report)
 
 
-def _now(connection: psycopg.Connection[Any], plan: Plan, merged: TableResult) -> Sums:
-    return _sums(connection, digest_query(plan.schema, plan.table(merged.source), ""))
-
-
-def _changed(now: Sums, merged: TableResult) -> str:
-    """What is said of merged rows that are not those that the merge has proven; empty where they are."""
-    rows, digest = now
+def _now(connection: psycopg.Connection[Any], plan: Plan, merged: TableResult) -> tuple[Sums, str]:
+    """The merged rows, and what is said of them where they are not those that the merge has proven."""
+    table = plan.table(merged.source)
+    if why := no_digest(connection, plan.schema, table):
+        return (0, 0), f"{merged.source}: the merged table has changed: {why}"
+    rows, digest = _sums(connection, digest_query(plan.schema, table, ""))
     if (rows, f"{digest:x}") == (merged.rows_target, merged.digest):
-        return ""
+        return (rows, digest), ""
     counts = f"{merged.rows_target:,} then, {rows:,} now" if rows != merged.rows_target else "other values"
-    return f"{merged.source}: the merged rows have changed since they were verified: {counts}"
+    words = f"{merged.source}: the merged rows have changed since they were verified: {counts}"
+    return (rows, digest), words
 
 
 def _value(column: ColumnPlan, own: ColumnPlan) -> str:

@@ -22,6 +22,7 @@ from converge.postgres.saved import kept_table
 
 _OTHER_TYPES = (
     psycopg.errors.UndefinedFunction, psycopg.errors.CannotCoerce, psycopg.errors.DatatypeMismatch,
+    psycopg.errors.UndefinedColumn,
 )  # fmt: skip
 _PAGES = 4096
 _ARGUMENTS = 90
@@ -125,7 +126,7 @@ SELECT name, md5(string_agg(concat_ws(' ', c.oid, c.xmin, pg_relation_filenode(c
 
 
 def no_digest(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> str:
-    """Why the target's types give no digest, in the server's words; empty where they do."""
+    """Why the target's columns give no digest, in the server's words; empty where they do."""
     try:
         connection.execute(f"EXPLAIN {digest_query(schema, table, '')}".encode())
     except _OTHER_TYPES as error:
