@@ -394,6 +394,9 @@ class Proof:
             if (total.source_rows, total.source_sum) != (then.source_rows, then.source_sum)
         )
         how = "all rows of the source were digested again, and compared with those of the snapshot"
+        if not moved and (unsure := [name for name in now if name not in self.still]):
+            how = f"{how}; of {', '.join(unsure)}, of which there are no snapshots, with those that were compared"
+            return GoingBack("not known", how)
         return GoingBack("moved" if moved else "still", how, moved, named=True)
 
 
