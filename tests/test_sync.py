@@ -224,7 +224,7 @@ def test_new_tables_come_too_and_dropped_ones_are_named(databases: tuple[str, st
     )
     ran = sync(pair, "--dry-run")
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
-    assert re.search("comes is new: sync makes and fills it, [01] rows?", _said(ran, "V124")), ran.out
+    assert re.search("comes is new: sync plans, makes and fills it, [01] rows?", _said(ran, "V124")), ran.out
     assert not postgres(target, "SELECT to_regclass('comes') IS NOT NULL")[0][0]
     for _ in range(2):
         ran = sync(pair)

@@ -26,7 +26,8 @@ from converge.watch import watch
 # must not end a read. The server itself refuses a session that is read only whatever would write. The driver
 # asks for autocommit only where the greeting says that it is off, and a global 0 comes after the greeting.
 _SESSION = (
-    "SET SESSION /*!80030 show_gipk_in_create_table_and_information_schema=1, */ sql_mode='', time_zone='+00:00', net_write_timeout=3600, net_read_timeout=3600, "
+    "SET SESSION /*!80030 show_gipk_in_create_table_and_information_schema=1, */ "
+    "sql_mode='', time_zone='+00:00', net_write_timeout=3600, net_read_timeout=3600, "
     "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
     "lock_wait_timeout=60, transaction_isolation='REPEATABLE-READ', transaction_read_only=1, "
     "sql_quote_show_create=1, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_auto_is_null=0, "

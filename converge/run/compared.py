@@ -300,7 +300,7 @@ class Scope:
             words = f"the source has this {one.kind}, and the run did not"
             if come and one.kind == "table" and one.why == _NEW:
                 rows = counted(estimates.get(one.name, 0), "row")
-                words = f"{one.name} is new: sync makes and fills it, {rows} by the source's estimate"
+                words = f"{one.name} is new: sync plans, makes and fills it, {rows} by the source's estimate"
                 found.append(Finding(Code.V124, "note", one.name, words))
             elif one.why.startswith(_NEW):
                 found.append(Finding(Code.V124, "block", one.name, words))

@@ -395,8 +395,8 @@ class Proof:
         )
         how = "all rows of the source were digested again, and compared with those of the snapshot"
         if not moved and (unsure := [name for name in now if name not in self.still]):
-            how = f"{how}; of {', '.join(unsure)}, of which there are no snapshots, with those that were compared"
-            return GoingBack("not known", how)
+            names = f"of {', '.join(unsure)}, of which there are no snapshots"
+            return GoingBack("not known", f"{how}; {names}, with those that were compared")
         return GoingBack("moved" if moved else "still", how, moved, named=True)
 
 
