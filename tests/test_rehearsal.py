@@ -95,9 +95,13 @@ def test_tables_that_moved_are_named(databases: tuple[str, str], tmp_path: Path)
 
 @pytest.mark.parametrize("engine", ["InnoDB", "MyISAM"])
 def test_commits_elsewhere_on_the_server_do_not_count(
-    databases: tuple[str, str], mysql_8033: Server, new_mysql_database: NewDatabase, tmp_path: Path, engine: str
+    databases: tuple[str, str],
+    mysql_8033: Server,
+    new_mysql_database: NewDatabase,
+    tmp_path: Path,
+    engine: str,
 ) -> None:
-    """But what was written to a table without snapshots between the snapshot and its comparison is not known."""
+    """What is written to a table without snapshots between the snapshot and its comparison is not known."""
     source, target = databases
     mysql(source, f"{FAMILY}CREATE TABLE unheld (id INT) ENGINE={engine}")
     elsewhere = new_mysql_database(mysql_8033)
