@@ -93,16 +93,16 @@ class Moment:
 
     xid: str
     """The oldest transaction that had not ended: what no query saw yet has its number, or a later one."""
-    shapes: Mapping[str, str | None]
-    """Of each table, by its name: its file and columns, and those of its partitions. Other ones may give old
-    rows other values, as a renamed column does; None where there is no such table."""
+    shapes: Mapping[str, str]
+    """Of each table, by its name: a digest of its file and columns, and of those of its partitions. Others
+    may give old rows other values, as a renamed column does."""
 
     @classmethod
     def now(cls, connection: psycopg.Connection[Any], schema: str, names: Sequence[str]) -> Moment:
         """Asks for these tables."""
         ((xid,),) = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text")
         quoted = [pg_name(schema, name) for name in names]
-        shapes: list[tuple[str, str | None]] = connection.execute(_SHAPES, (quoted, list(names))).fetchall()
+        shapes: list[tuple[str, str]] = connection.execute(_SHAPES, (quoted, list(names))).fetchall()
         return cls(str(xid), dict(shapes))
 
 
