@@ -16,8 +16,8 @@ from judge import compare
 from support import Ran, begun, converge, migrated, mysql, postgres, soon
 from test_resume import CHANGES, SOURCE
 
+from converge import BlockedError, verify
 from converge import sync as sync_
-from converge import verify
 from converge.model.event import Event, PhaseStarted
 from converge.model.result import Result
 from converge.report.run import run_text
@@ -330,6 +330,32 @@ def test_new_tables_take_no_name_and_no_place_of_others(databases: tuple[str, st
     mysql(source, "DROP TABLE a")
     ran = sync(pair)
     assert (ran.code, _said(ran, "V115")) == (1, "cannot be compared: the source no longer has the table")
+
+
+def test_a_row_that_was_moved_is_another_one(databases: tuple[str, str]) -> None:
+    """VACUUM FULL keeps the xmin, which all rows of a chunk share."""
+    source, target = migrated(
+        databases,
+        "CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE keyless (v INT);"
+        "INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+        "SELECT i, i FROM n; INSERT INTO keyless SELECT v FROM t",
+    )
+    for table, column in ("t", "id"), ("keyless", "v"):
+        for low in 1, 101:
+            mysql(source, f"DELETE FROM {table} WHERE {column} BETWEEN {low} AND {low + 49}")
+            if low == 1:
+                assert sync_(source, target).verdict == "verified"
+        before = postgres(target, f"SELECT * FROM {table} ORDER BY 1")
+
+        def move(event: Event, table: str = table) -> None:
+            if isinstance(event, PhaseStarted) and event.name == "repair":
+                postgres(target, f"VACUUM FULL {table}")
+
+        with pytest.raises(BlockedError, match=f"{table}: rows have been written, or moved, in the target"):
+            sync_(source, target, on_event=move)
+        assert postgres(target, f"SELECT * FROM {table} ORDER BY 1") == before
+        assert sync_(source, target).verdict == "verified"
+    assert compare(source, target).equal
 
 
 def test_the_last_proof_sees_what_others_do_meanwhile(databases: tuple[str, str]) -> None:

@@ -2,7 +2,8 @@
 
 `choose` says which rows of the target go and which of the source come, `fetch` reads these under the
 snapshot that was compared, and `replace_rows` carries it out, in one transaction, or writes it as a script.
-A row of the target is known by ctid and xmin: a row that others have written since is another one.
+A row of the target is known by ctid, xmin and its digest: a row that others have written since is another
+one, and so is one that VACUUM FULL or CLUSTER has moved there, which keep the xmin.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ _DELETE = """
 DECLARE
     gone bigint;
 BEGIN
-    DELETE FROM {name} AS own USING {keys} AS k WHERE own.ctid = k.place AND own.xmin = k.version;
+    DELETE FROM {name} AS own USING {keys} AS k
+     WHERE own.ctid = k.place AND own.xmin = k.version
+       AND (SELECT {digest} FROM (SELECT own.*) AS row) = k.i;
     GET DIAGNOSTICS gone = ROW_COUNT;
     IF gone <> {gone} THEN
         RAISE serialization_failure USING MESSAGE = {message};
@@ -283,13 +286,11 @@ class _Rows:
         if self._table.rows == "merge":
             self._let_go()
         if self._one.gone:
-            message = f"{self._table.source}: rows have been written in the target meanwhile"
-            self._to.do(
-                "DO "
-                + pg_text(
-                    _DELETE.format(name=self._name, keys=_KEYS, gone=self._one.gone, message=pg_text(message))
-                )
+            message = f"{self._table.source}: rows have been written, or moved, in the target meanwhile"
+            delete = _DELETE.format(
+                name=self._name, keys=_KEYS, digest=self._there, gone=self._one.gone, message=pg_text(message)
             )
+            self._to.do(f"DO {pg_text(delete)}")
         if self._one.rows:
             self._insert(_blocks(self._one.rows))
         self._to.do(f"DROP TABLE {_KEYS}" + (f", {_OLD}, {_NEW}" if self._one.own else ""))
