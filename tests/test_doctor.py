@@ -61,7 +61,7 @@ def test_both_sides_in_order(source: str, target: str, tmp_path: Path) -> None:
         ", 11 of 11 privileges",
         "MySQL 8.0.33",
         "1 table, 0 views",
-        "locked: FLUSH TABLES WITH READ LOCK",
+        "locked: 'root'@'localhost' may flush tables",
         "PostgreSQL 17.5",
         "ledger: none yet",
         "        hint  CREATE ROLE converge",
@@ -70,6 +70,7 @@ def test_both_sides_in_order(source: str, target: str, tmp_path: Path) -> None:
     assert ran.out.count("\n") <= 30
     whole = converge("doctor", "--source", source, "--target", target, "-v").out
     for words in (
+        "locked: FLUSH TABLES WITH READ LOCK",
         "from      --source",
         "UTF8",
         "installable: citext",
@@ -89,6 +90,24 @@ def test_both_sides_in_order(source: str, target: str, tmp_path: Path) -> None:
     assert document["needed_bytes"] > 0
     assert codes(document, "block") == set()
     assert relations(target) == []
+
+
+def test_the_role_that_a_superuser_is_told_to_make_is_enough(source: str, target: str) -> None:
+    """Into a new database, and beside the ledger of an earlier run."""
+    for step in ("new", "after a run"):
+        if step == "after a run":
+            assert converge("migrate", "--source", source, "--target", target, "--schema", "app").code == 0
+            assert converge("migrate", "--source", source, "--target", target, "--schema", "app").code == 3
+        found = converge("doctor", "--target", target, "--json").json["findings"]
+        (hint,) = (one["hint"] for one in found if one["code"] == "T026")
+        postgres(target, re.sub(r"(ROLE|TO) converge\b", r"\1 hinted_role", hint))
+        try:
+            limited = target.replace("postgres@", "hinted_role:…@")
+            ran = converge("doctor", "--source", source, "--target", limited, "--json")
+            assert ran.code == 0 and "T020" not in codes(ran.json, "note"), ran.out
+        finally:
+            postgres(target, "DROP OWNED BY hinted_role")
+            postgres(target, "DROP ROLE hinted_role")
 
 
 def test_older_servers(

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 from report_values import plan
-from support import ENVIRONMENT, Ran, converge, mysql
+from support import ENVIRONMENT, Ran, converge, mysql, postgres
 
 from converge.cli import COMMANDS
 from converge.codes import Code
+from converge.model.endpoint import parse
 from converge.model.plan import Finding
 from converge.report.document import Facts, Findings, Fold, Grid, Kind, Mark, Words, findings, grid
 from converge.report.errors import without_passwords
@@ -150,6 +151,14 @@ def test_a_plan_is_short_and_the_rest_has_names() -> None:
     assert "column_9" not in text and "column_9" in plan_text(made, shown=["columns"])
 
 
+@pytest.mark.parametrize(("count", "last"), [(5, "1  P024  note"), (6, "2  …")])
+def test_a_row_of_other_codes_stands_for_more_than_one(count: int, last: str) -> None:
+    one = plan().findings[0]
+    codes = [Code[f"P02{number}"] for number in range(count)]
+    text = plan_text(replace(plan(), findings=tuple(replace(one, code=code) for code in codes)))
+    assert f"       {last}" in text and "of 1 more code" not in text
+
+
 def test_blockers_and_losses_are_whole_off_a_terminal() -> None:
     long = " ".join(["word"] * 200)
     found = [
@@ -185,6 +194,15 @@ def test_a_terminal_shows_the_verdict_fixes_and_the_next_command(ends: tuple[str
     for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert "\x1b" not in on_terminal(80, "plan", *ends, **plain).out
     assert "\x1b" not in converge("plan", *ends).out
+
+
+def test_a_terminal_shows_a_rule_to_paste_where_there_is_room(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id int PRIMARY KEY, at date)")
+    mysql(source, "SET sql_mode = ''; INSERT INTO t VALUES (1, '0000-00-00')")
+    shown = on_terminal(80, "plan", "--source", source, "--target", target, NO_COLOR="1").out
+    rule = ["[[column]]", 'match = { table = "t", column = "at" }', 'policy = { zero_date = "null" }']
+    assert "\n".join(rule) in re.sub(r"^ +(hint)? *", "", shown, flags=re.MULTILINE), shown
 
 
 def test_many_blockers_are_cut_on_a_terminal(databases: tuple[str, str]) -> None:
@@ -295,6 +313,30 @@ def test_doctor_fits_a_screen(ends: tuple[str, ...]) -> None:
     assert len(lines) <= 30 and max(map(len, lines)) <= 80, ran.out
     assert lines[0].startswith("verdict   ready to migrate: no blockers")
     assert len(converge("doctor", *ends, "-v").out.splitlines()) > 60
+
+
+def test_doctor_fits_a_screen_where_much_is_missing(ends: tuple[str, ...]) -> None:
+    """A user that may only SELECT, and a role that may nothing; what is cut is counted, and -v has all."""
+    source, target = ends[1::2]
+    mysql(source, f"CREATE USER narrow@'%'; GRANT SELECT ON `{parse(source).database}`.* TO narrow@'%'")
+    postgres(target, "CREATE ROLE narrow LOGIN CONNECTION LIMIT 3")
+    try:
+        weak = (
+            "--source",
+            source.replace("root@", "narrow@"),
+            "--target",
+            target.replace("postgres@", "narrow@"),
+        )
+        ran = on_terminal(80, "doctor", *weak)
+        lines = _COLOR.sub("", ran.out).splitlines()
+        assert len(lines) <= 30 and max(map(len, lines)) <= 80, ran.out
+        assert "BLOCKERS (3)" in lines and "notes (4)" in lines
+        assert sum("  hint  GRANT " in line for line in lines) == 2
+        whole = converge("doctor", *weak, "-v").out
+        assert "hint  GRANT SHOW VIEW ON" in whole and " more: -v" not in whole
+    finally:
+        mysql(source, "DROP USER narrow@'%'")
+        postgres(target, "DROP ROLE narrow")
 
 
 def test_a_slip_of_a_command_or_option_gets_a_suggestion() -> None:

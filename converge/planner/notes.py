@@ -14,6 +14,7 @@ from converge.model.check import Check
 from converge.model.plan import Finding, Severity, made_names
 from converge.model.quote import my_name
 from converge.model.words import counted
+from converge.mysql.capabilities import capabilities
 from converge.planner.draft import Draft
 from converge.postgres.capabilities import Capability, lacking_for
 
@@ -85,7 +86,8 @@ def note_left_out(draft: Draft) -> None:
 def _seen_by(kind: str, catalog: Catalog) -> str:
     """The GRANT that makes these objects visible."""
     if kind == "routines":
-        return f"GRANT SELECT ON *.* TO {catalog.user}; (or SHOW_ROUTINE, from MySQL 8.0.20)"
+        privilege = "SHOW_ROUTINE" if capabilities(catalog.version).show_routine else "SELECT"
+        return f"GRANT {privilege} ON *.* TO {catalog.user};"
     privileges = "SELECT" if kind == "tables" else "SHOW VIEW, TRIGGER, EVENT"
     return f"GRANT {privileges} ON {my_name(catalog.database)}.* TO {catalog.user};"
 

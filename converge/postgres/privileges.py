@@ -89,10 +89,11 @@ def _of_ledger(target: Target) -> Iterator[Privilege]:
             "ownership of the ledger's tables", False, "brings them to what this converge needs", "no run",
             "\n".join(owners), needed=True,
         )  # fmt: skip
-    elif ledger.closed:
+    else:
         yield Privilege(
-            f"SELECT, INSERT, UPDATE, DELETE on {', '.join(ledger.closed)}", False, "writes the ledger",
-            "no run", f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};",
+            f"SELECT, INSERT, UPDATE, DELETE on {', '.join(ledger.closed) or 'its tables'}",
+            not ledger.closed, "writes the ledger", "no run",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};",
             needed=True,
         )  # fmt: skip
 

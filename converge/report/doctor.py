@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from converge.model.documents import head
@@ -17,6 +17,7 @@ from converge.report.document import (
     Block,
     Document,
     Facts,
+    Findings,
     Fold,
     Mark,
     Tone,
@@ -29,7 +30,7 @@ from converge.report.document import (
     toned,
     work_sections,
 )
-from converge.report.text import to_text
+from converge.report.text import brief, fitted, on_terminal, to_text
 from converge.report.words import blocked_words, for_people, moment, now, size
 
 Line = tuple[str, str]
@@ -41,6 +42,10 @@ _SETTINGS = (
 _NOT_REACHED: list[Line] = [("", "not reached")]
 _BRIEF = ("", "server", "login", "size", "snapshot", "schema", "disk")
 """Facts that are shown unasked."""
+_SCREEN = 30
+"""Lines that all may take that is shown unasked."""
+_ROOMS = ((4, 4), (4, 2), (4, 1), (3, 1), (2, 1), (1, 1))
+"""Blockers and notes on a terminal that has no room for all, a line or two each: from the widest on."""
 _HARMLESS = ("0", "off", "")
 
 
@@ -71,28 +76,48 @@ def doctor_document(found: Diagnosis) -> Document:
 
 
 def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
-    """Each side and what it lacks, then the findings with their fixes; `verbose` has all facts."""
-    blocks: list[Block] = [side for _, side in _sides(found, verbose=verbose)]
-    if verbose and found.target_facts:
-        blocks.append(_compatibility(found.target_facts.version))
-    more = "" if verbose else "-v for all facts and privileges; converge explain CODE"
-    return to_text(_verdict(found), *blocks, findings(found.findings), facts(("more", more)))
+    """Each side and what it lacks, then the findings with their fixes; `verbose` has all facts.
+
+    Unasked it fits on a screen: notes without room are one line each, and a terminal cuts blockers, too.
+    """
+    sides = [side for _, side in _sides(found, verbose=verbose)]
+    every = findings(found.findings)
+    if verbose:
+        features = [_compatibility(found.target_facts.version)] if found.target_facts else []
+        return to_text(_verdict(found), *sides, *features, every)
+
+    def text(*levels: Block, fixes: str = ", fixes", tight: bool = False) -> str:
+        more = facts(("more", f"-v for all facts{fixes} and privileges; converge explain CODE"))
+        return to_text(_verdict(found, tight=tight), *sides, *levels, more)
+
+    def rooms() -> Iterator[str]:
+        yield text(every, fixes="")
+        quiet = Findings(tuple(one for one in every.levels if one.tone == "quiet"), clipped=True, all="-v")
+        loud = Findings(tuple(one for one in every.levels if one.tone != "quiet"), all="-v")
+        told = brief(quiet, fixes=False)
+        yield text(loud, told)
+        if on_terminal():
+            clipped = brief(replace(loud, clipped=True))
+            for blockers, notes in _ROOMS:
+                yield text(clipped.cut(blockers), told.cut(notes), tight=True)
+
+    return fitted(rooms(), _SCREEN)
 
 
 def _sides(found: Diagnosis, *, verbose: bool) -> Iterator[tuple[str, Fold]]:
     """Both sides, as far as they are named."""
     here, there = found.source_facts, found.target_facts
     if found.source is not None:
-        lines = _source(here) if here else _NOT_REACHED
+        lines = _source(here, verbose) if here else _NOT_REACHED
         yield "source", _side("source", found.source, here, lines, verbose)
     if found.target is not None:
-        lines = _target(there, found) if there else _NOT_REACHED
+        lines = _target(there, found, verbose) if there else _NOT_REACHED
         yield "target", _side("target", found.target, there, lines, verbose)
 
 
-def _verdict(found: Diagnosis) -> Verdict:
+def _verdict(found: Diagnosis, *, tight: bool = False) -> Verdict:
     blockers = sum(finding.severity == "block" for finding in found.findings)
-    words = blocked_words(blockers) if blockers else "no blockers; rows are not checked"
+    words = blocked_words(blockers, tight=tight) if blockers else "no blockers; rows are not checked"
     if found.unreached:
         words = "not every side could be reached"
     if notes := len(found.findings) - blockers:
@@ -159,10 +184,12 @@ def _side(
     each = ", ".join(f"{name} {place}" for name, place in origins.items())
     origin = places.pop() if len(places) == 1 else each
     rights = known.rights if known else ()
-    pairs = [("from", origin), *lines]
     if not verbose:
         held = f", {sum(one.held for one in rights):,} of {counted(len(rights), 'privilege')}"
-        pairs = [(name, words + held * (name == "login")) for name, words in lines if name in _BRIEF]
+        lacks = ", ".join(one.name for one in rights if not one.held)
+        lines = [(name, words + held * (name == "login")) for name, words in lines if name in _BRIEF]
+        title = f"{name:<10}{endpoint}" + (f" from {origin}" if origin else "")
+        return Fold(title, (facts(*lines[:2], ("lacks", lacks), *lines[2:]),))
     privileges = grid(
         "Privileges",
         (("privilege", "name"), ("held", "words"), ("what it does, or what is lost without it", "words")),
@@ -170,14 +197,12 @@ def _side(
             (one.name, "yes", one.purpose) if one.held
             else (one.name, Mark("NO", "bad") if one.needed else Mark("no", "warn"), one.without)
             for one in rights
-            if verbose or not one.held
         ],
     )  # fmt: skip
-    title = f"{name:<10}{endpoint}" + ("" if verbose or not origin else f" from {origin}")
-    return Fold(title, (facts(*pairs), privileges))
+    return Fold(f"{name:<10}{endpoint}", (facts(("from", origin), *lines), privileges))
 
 
-def _source(facts: SourceFacts) -> list[Line]:
+def _source(facts: SourceFacts, verbose: bool) -> list[Line]:
     seen = f"{counted(facts.tables, 'table')}, {counted(facts.views, 'view')}"
     bytes_ = f"{size(facts.data_bytes)}, indexes {size(facts.index_bytes)}"
     return [
@@ -188,7 +213,7 @@ def _source(facts: SourceFacts) -> list[Line]:
         ("TLS", _tls(facts.tls)),
         ("size", f"{seen}, about {counted(facts.rows, 'row')}, {bytes_}"),
         ("largest", ", ".join(f"{name} {size(count)}" for name, count in facts.largest)),
-        ("snapshot", str(facts.snapshot)),
+        ("snapshot", str(facts.snapshot) if verbose else f"{facts.snapshot.level}: {facts.snapshot.why}"),
         ("log", f"binary log {facts.binary_log}, {_kept(facts.binary_log_seconds)}, GTID {facts.gtid_mode}"),
         ("charset", f"{facts.database_charset}; server {facts.server_charset}"),
         ("time zone", facts.time_zone),
@@ -200,9 +225,11 @@ def _source(facts: SourceFacts) -> list[Line]:
     ]  # fmt: skip
 
 
-def _target(facts: TargetFacts, found: Diagnosis) -> list[Line]:
-    needed = "" if found.needed_bytes is None else size(found.needed_bytes)
-    disk = f"{size(facts.disk.free)} free on {facts.disk.path}" if facts.disk else "free space cannot be seen"
+def _target(facts: TargetFacts, found: Diagnosis, verbose: bool) -> list[Line]:
+    disk = f"{size(facts.disk.free)} free" if facts.disk else "free space cannot be seen"
+    disk += f" on {facts.disk.path}" if facts.disk and verbose else ""
+    if found.needed_bytes is not None:
+        disk += f"; a run needs {size(found.needed_bytes)}, with WAL {size(2 * found.needed_bytes)}"
     overridden = (f"{name} {facts.setting(name)}" for name in _SETTINGS
                   if facts.setting(name) not in _HARMLESS)  # fmt: skip
     return [
@@ -214,7 +241,7 @@ def _target(facts: TargetFacts, found: Diagnosis) -> list[Line]:
         ("charset", f"{facts.encoding}, {facts.collation}"),
         ("schema", f"{facts.schema}: {counted(facts.relations, 'relation')}; ledger: {facts.ledger}"),
         ("database", f"{facts.database}, {size(facts.database_bytes)}"),
-        ("disk", disk + (f"; a run needs about {needed}, and up to as much again for WAL" if needed else "")),
+        ("disk", disk),
         ("clients", f"{facts.connections:,} of {facts.max_connections:,} connections"
          + ("" if facts.role_connections is None else f", {facts.role_connections} for this role")),
         ("settings", ", ".join(f"{one.name} {one.value}" for one in facts.settings

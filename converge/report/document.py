@@ -219,6 +219,12 @@ class Findings:
     levels: tuple[Level, ...]
     clipped: bool = False
     """Whether a narrow terminal has one line for each message and fix, cut at its end."""
+    all: str = "--show findings"
+    """The option that shows those that are only counted."""
+
+    def cut(self, most: int) -> Findings:
+        """The first of each level; the others are counted."""
+        return replace(self, levels=tuple(one.cut(most) for one in self.levels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from converge.report.document import (
     Findings,
     Fold,
     Grid,
-    Group,
     Mark,
     Verdict,
     Words,
@@ -31,8 +30,8 @@ from converge.report.document import (
 from converge.report.plan import all_facts, drift_blocks, drift_facts, plan_facts, plan_verdict, types_grid
 from converge.report.plan_tables import NO_TABLES, tables_grid
 from converge.report.port import converted_words, port_section
-from converge.report.text import on_terminal, to_text
-from converge.report.words import missing_words, one_line, seconds, short, size
+from converge.report.text import brief, fitted, on_terminal, to_text
+from converge.report.words import blocked_words, missing_words, one_line, seconds, short, size
 
 SECTIONS = ("findings", "port", "types", "tables", "columns", "since", "checks", "facts")
 """What `plan_text` can show in full."""
@@ -43,21 +42,32 @@ _SCREEN = 20
 """Lines of a terminal that a summary may take."""
 _MOST_UNMATCHED = 2
 _MOST_NAMES = 8
-_MOST_CODES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """How much of a summary a terminal has room for: blockers, losses, and codes of the other findings."""
+    """How much of a summary a terminal has room for: blockers, losses, codes of the other findings, names of
+    objects that are not migrated."""
 
     blocks: int = 4
     losses: int = 2
-    codes: int = _MOST_CODES
-    tight: bool = False
-    """Whether each message is one line, cut at its end, and codes are counted in one line."""
+    codes: int = 4
+    """With 0, all are counted in one line."""
+    names: int = _MOST_NAMES
+    whole: bool = True
+    """Whether a fix is a rule to be pasted; else what it sets, in one line."""
+    clipped: bool = False
+    """Whether each message is one line, cut at its end."""
 
 
-_ROOMS = (_Room(), _Room(codes=2), *(_Room(most, min(most, 2), 0, True) for most in (4, 3, 2, 1)))
+_ROOMS = (
+    _Room(),
+    *(_Room(codes=2, names=names) for names in (_MOST_NAMES, 1)),
+    _Room(codes=0, names=1),
+    *(_Room(codes=codes, names=1, whole=False) for codes in (2, 0)),
+    *(_Room(codes=0, names=names, whole=False, clipped=True) for names in (1, 0)),
+    *(_Room(most, min(most, 2), 0, 0, whole=False, clipped=True) for most in (3, 2, 1)),
+)
 """From the widest on: the first whose lines fit on a `_SCREEN` is shown."""
 
 
@@ -71,11 +81,7 @@ def plan_text(plan: Plan, *, shown: Collection[str] = (), following: Sequence[tu
         return to_text(_summed_up(plan), *_blocks(plan, shown), facts(*following))
     if not on_terminal():
         return to_text(_summed_up(plan), *_summary(plan), facts(*following))
-    for room in _ROOMS:
-        text = _fitted(plan, room, following)
-        if text.count("\n") < _SCREEN:
-            break
-    return text
+    return fitted((_in_room(plan, room, following) for room in _ROOMS), _SCREEN)
 
 
 def _summed_up(plan: Plan) -> Verdict:
@@ -91,28 +97,26 @@ def _summed_up(plan: Plan) -> Verdict:
     return replace(verdict, words=" · ".join([verdict.words, *more]))
 
 
-def _fitted(plan: Plan, room: _Room, following: Sequence[tuple[str, str]]) -> str:
+def _in_room(plan: Plan, room: _Room, following: Sequence[tuple[str, str]]) -> str:
     """The summary in so much room."""
+    known, urgent, others = _summary(plan, room)
     most = {"block": room.blocks, "lossy": room.losses}
-    known, urgent, others = _summary(plan, room.codes)
-    levels = (one.cut(most[one.name]) for one in urgent.levels)
-    levels = (replace(one, groups=tuple(map(_brief, one.groups))) for one in levels)
-    if not room.tight:
-        return to_text(_summed_up(plan), known, Findings(tuple(levels)), others, facts(*following))
+    levels = tuple(one.cut(most[one.name]) for one in urgent.levels)
+    urgent = replace(urgent, levels=levels, clipped=room.clipped)
+    urgent = urgent if room.whole else brief(urgent)
+    if room.codes:
+        return to_text(_summed_up(plan), known, urgent, others, facts(*following))
     verdict = plan_verdict(plan)
     if plan.blocks:
         missing = missing_words(len(plan.not_migrated), count_losses(plan.findings))
-        first = f"resolve {counted(len(plan.blocks), 'finding')} first"
-        verdict = replace(verdict, words=f"{first} · {missing}")
+        verdict = replace(verdict, words=f"{blocked_words(len(plan.blocks), tight=True)} · {missing}")
     counts = Counter(one.code for one in plan.findings if one.level not in _URGENT)
     rest = ", ".join(f"{count:,} {code}" for code, count in counts.most_common())
-    last = facts(("findings", rest), *following)
-    known = Facts(tuple((name, words) for name, words in known.pairs if name != "missing"))
-    return to_text(verdict, known, Findings(tuple(levels), clipped=True), last)
+    return to_text(verdict, known, urgent, facts(("findings", rest), *following))
 
 
-def _summary(plan: Plan, codes: int = _MOST_CODES) -> tuple[Facts, Findings, Grid]:
-    """Both sides and how much there is; what stops a run and what is lost; the rest by so many codes."""
+def _summary(plan: Plan, room: _Room = _ROOMS[0]) -> tuple[Facts, Findings, Grid]:
+    """Both sides and how much there is; what stops a run and what is lost; the rest by code."""
     forecast, since = plan.forecast, plan.since
     took = f"; {seconds(forecast.seconds)}, {size(forecast.target_bytes)} in the target" if forecast else ""
     known = dict(plan_facts(plan).pairs)
@@ -126,7 +130,7 @@ def _summary(plan: Plan, codes: int = _MOST_CODES) -> tuple[Facts, Findings, Gri
         *((name, known.get(name, "")) for name in ("schema", "mode") if known.get(name) != "public"),
         ("size", known["size"] + took),
         ("migrated", converted_words(plan)),
-        ("missing", _missing(plan.not_migrated)),
+        ("missing", _missing(plan.not_migrated, room.names if on_terminal() else sys.maxsize)),
         (
             "since",
             f"last run: {drift['changes']} changed, rows {drift['rows']}; --show since" if drift else "",
@@ -135,29 +139,15 @@ def _summary(plan: Plan, codes: int = _MOST_CODES) -> tuple[Facts, Findings, Gri
         ("unmatched", f"and {len(unmatched) - most} more; --show findings" if len(unmatched) > most else ""),
     )
     urgent = findings(one for one in plan.findings if one.level in _URGENT)
-    return about, urgent, _counts((one for one in plan.findings if one.level not in _URGENT), codes)
+    return about, urgent, _counts((one for one in plan.findings if one.level not in _URGENT), room.codes)
 
 
-def _brief(group: Group) -> Group:
-    """As a screen has room for it: the rows beside the message, and of a fix its first way, in one line."""
-
-    def brief(finding: Finding) -> Finding:
-        way = finding.hint.partition("\n# or")[0].splitlines()
-        if way and way[0].startswith("[["):
-            settings = (line for line in way if line and not line.startswith(("[[", "match ")))
-            way = ["; ".join(dict.fromkeys(settings))]
-        rows = f" ({finding.evidence})" if finding.evidence else ""
-        return replace(finding, message=finding.message + rows, evidence="", hint="".join(way[:1]))
-
-    return Group(group.code, tuple(map(brief, group.findings)))
-
-
-def _missing(left: Sequence[Outcome]) -> str:
-    """The objects that the target will not have, by kind; each by its name in a file or a log."""
+def _missing(left: Sequence[Outcome], most: int) -> str:
+    """The objects that the target will not have, by kind, with about so many names; empty for none."""
     kinds: dict[str, list[str]] = {}
-    for one in left:
+    for one in left if most else ():
         kinds.setdefault(one.kind, []).append(one.name)
-    most = max(1, _MOST_NAMES // max(1, len(kinds))) if on_terminal() else sys.maxsize
+    most = max(1, most // max(1, len(kinds)))
     return "; ".join(
         counted(len(names), kind, "indexes" if kind == "index" else "")
         + f" ({', '.join([*names[:most], *['…'] * (len(names) > most)])})"
@@ -174,6 +164,8 @@ def _counts(found: Iterable[Finding], most: int) -> Grid:
         for (of, code), count in counts.most_common()
         if of == level
     ]
+    # A row that says of one more code hides what it could show.
+    most += len(ranked) == most + 1
     rows: list[tuple[Cell, ...]] = [
         (f"{count:,}", code, mark, explained(code).title) for count, code, mark in ranked[:most]
     ]

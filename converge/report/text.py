@@ -26,13 +26,14 @@ from converge.report.document import (
     Findings,
     Fold,
     Grid,
+    Group,
     Mark,
     Paste,
     Tone,
     Verdict,
     Words,
 )
-from converge.report.words import one_line, visible
+from converge.report.words import one_line, short, visible
 
 TO_PASTE: ContextVar[Callable[[str], str]] = ContextVar("TO_PASTE", default=str)
 """Completes the commands of a hint, so that they can be pasted: by the options of the command that is run."""
@@ -71,6 +72,35 @@ def to_text(verdict: Verdict, *blocks: Block | str) -> str:
     first, last = (paragraphs[0][0], paragraphs[-1][0]) if paragraphs else (True, True)
     middle = _joined([lines for _, lines in paragraphs])
     return "\n".join([*line, *[""] * (not first), *middle, *[""] * (not last), *end])
+
+
+def fitted(texts: Iterable[str], lines: int) -> str:
+    """The first of the texts that has at most so many lines; the last where none has."""
+    text = ""
+    for text in texts:
+        if text.count("\n") < lines:
+            break
+    return text
+
+
+def brief(found: Findings, *, fixes: bool = True) -> Findings:
+    """Findings as a screen has room for them: what was seen stands beside the message, and of a fix, where
+    fixes are wanted, only its first way, in one line."""
+
+    def one(finding: Finding) -> Finding:
+        way = finding.hint.partition("\n# or")[0].splitlines() if fixes else []
+        if way and way[0].startswith("[["):
+            settings = (line for line in way if line and not line.startswith(("[[", "match ")))
+            way = ["; ".join(dict.fromkeys(settings))]
+        seen = f" ({finding.evidence})" if finding.evidence else ""
+        message = finding.message + seen if fixes else short(finding.message)
+        return replace(finding, message=message, evidence="", hint="".join(way[:1]))
+
+    def group(of: Group) -> Group:
+        return replace(of, findings=tuple(map(one, of.findings)))
+
+    levels = (replace(level, groups=tuple(map(group, level.groups))) for level in found.levels)
+    return replace(found, levels=tuple(levels))
 
 
 def table(grid: Grid) -> list[str]:
@@ -199,7 +229,7 @@ class Screen:
                 for finding in group.findings:
                     yield from self._finding(finding, level.tone, found.clipped)
             if level.more:
-                yield f"  … and {level.more:,} more: --show findings"
+                yield f"  … and {level.more:,} more: {found.all}"
 
     def _finding(self, finding: Finding, tone: Tone, clipped: bool) -> Iterator[str]:
         said = " ".join(f"{one_line(finding.object)}: {finding.message}".split())

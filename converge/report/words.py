@@ -71,8 +71,10 @@ def for_people(verdict: str, command: str = "") -> str:
     return _READY.get(command, "ready to migrate") if verdict == "ready" else verdict
 
 
-def blocked_words(count: int) -> str:
+def blocked_words(count: int, *, tight: bool = False) -> str:
     """What a verdict ``blocked`` means."""
+    if tight:
+        return f"resolve {counted(count, 'finding')} first"
     return f"{counted(count, 'finding')} must be resolved before anything is written"
 
 

@@ -96,8 +96,9 @@ def check_target(facts: TargetFacts, endpoint: Endpoint, options: Options, *, ta
         _unverified(Code.T023, facts.tls, endpoint,
                     "?sslmode=verify-full&sslrootcert=FILE at the end of the target URL"),
         (facts.superuser, Code.T026, "note", f"the role {facts.role} is a superuser; no run needs that",
-         "CREATE ROLE converge LOGIN PASSWORD '…'; "
-         f"GRANT CREATE, TEMPORARY ON DATABASE {database} TO converge;"),
+         "\n".join(["CREATE ROLE converge LOGIN PASSWORD '…';", *(
+             one.grant.replace(f" TO {role};", " TO converge;")
+             for one in facts.rights if one.grant.startswith("GRANT "))])),
         (locks > facts.locks, Code.T022, "note",
          "--recreate, --truncate and a migration that makes all tables in one transaction take about "
          f"{locks:,} locks at once; the server has room for {facts.locks:,}",
