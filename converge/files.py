@@ -86,7 +86,8 @@ def folder_of_rows() -> Iterator[str]:
         # Somebody's who is at work, or another user's.
         with suppress(OSError):
             _remove_left(left)
-    with tempfile.TemporaryDirectory(prefix=_ROWS) as folder:
+    # Workers of a command that was stopped may still write to it; the next one removes what they leave.
+    with tempfile.TemporaryDirectory(prefix=_ROWS, ignore_cleanup_errors=True) as folder:
         handle = os.open(folder, os.O_RDONLY)
         try:
             # A file system without locks keeps what is left.

@@ -84,6 +84,23 @@ def test_the_same_wish_twice_is_one(source: str, target: str) -> None:
     assert postgres(target, "SELECT state FROM converge.run") == [("interrupted",)]
 
 
+def test_a_signal_while_the_workers_server_is_imported(small: str, target: str) -> None:
+    """Ctrl-C reaches the whole group: also the process that workers are forked from later."""
+    for delay in 0.0, 0.1, 0.2:
+        process = begun(small, target)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not any(b"forkserver" in Path(f"/proc/{one}/cmdline").read_bytes() for one in _ids(children)):
+            assert process.poll() is None
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, "Traceback" in err) == (130, False), err
+
+
+def _ids(children: Path) -> list[str]:
+    return children.read_text().split()
+
+
 def test_a_lost_terminal_settles(source: str, target: str) -> None:
     ours, theirs = pty.openpty()
     run = Killed(begun(source, target, stdin=theirs, stdout=theirs, stderr=theirs), target)

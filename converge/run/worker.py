@@ -275,6 +275,14 @@ def main(pipe: Pipe) -> None:
     # The driver's warnings say in other words what is raised.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
+        _answer(pipe)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        # The coordinator is gone; both servers roll back what was open.
+        os._exit(1)
+
+
+def _answer(pipe: Pipe) -> None:
+    try:
         addresses = pipe.recv()
         if addresses is None:
             return
@@ -286,10 +294,9 @@ def main(pipe: Pipe) -> None:
     except ConvergeError as error:
         pipe.send(("failed", error))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        # The coordinator is gone; both servers roll back what was open.
-        os._exit(1)
-    except Exception as error:  # noqa: BLE001 - a bug of ours: the coordinator says so
-        traceback.print_exc()
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug of ours: the coordinator says so, if it is there
+        error.add_note(f"In a worker:\n{traceback.format_exc()}")
         pipe.send(("failed", error))
 
 

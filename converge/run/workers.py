@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
@@ -86,7 +87,14 @@ def share_server(context: ForkServerContext, module: str) -> None:
     """
     if forkserver.get_inherited_fds() is None:
         context.set_forkserver_preload([module])
-        forkserver.ensure_running()
+        # Ctrl-C reaches it, too, and would end its imports with a traceback. The start of the tracker, else a
+        # part of it, would let the signals through.
+        resource_tracker.ensure_running()
+        heard = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, heard)
     else:
         vars(forkserver._forkserver)["ensure_running"] = lambda: None
 
