@@ -11,6 +11,7 @@ from support import converge, mysql, postgres
 
 from converge.model.catalog import Routine
 from converge.planner.porting import _estimate, _schedule
+from converge.report.port import hours_words
 from converge.sandbox import Server
 
 HOSTILE = "*/ $port$; DROP TABLE film; -- '"
@@ -127,6 +128,20 @@ def test_pages_and_terminal_have_each_object_once(
     shown = converge("plan", "--source", source, "--show", "port").out
     assert "procedure pay(IN amount decimal(10,2) unsigned, OUT id" in shown and "GROUP_CONCAT" in shown
     assert "CREATE DEFINER" in converge("explain", "nightly", "--source", source).out
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [
+        ((0.25, 1), "15 minutes to 1 hour"),
+        ((0, 0.1), "0 to 5 minutes"),
+        ((1, 4), "1 to 4 hours"),
+        ((1.5, 6.2), "1.5 to 6 hours"),
+        ((6.15, 24.55), "6 to 25 hours"),
+    ],
+)
+def test_an_estimate_has_plain_figures(hours: tuple[float, float], words: str) -> None:
+    assert hours_words(hours) == words
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import stat
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -20,9 +21,12 @@ from selenium.webdriver.common.keys import Keys
 from support import converge, mysql, postgres
 
 from converge.codes import Code
+from converge.matrix.report import matrix_document
+from converge.matrix.result import Cell, Matrix
 from converge.model.check import CheckResult
 from converge.model.plan import Finding
 from converge.model.result import GoingBack, NotCompared, Pace, Result, TableResult
+from converge.model.validation import Validation
 from converge.report.charts import pace_curve, size_bars
 from converge.report.document import Fold, Words, findings, grid, owner, section
 from converge.report.html import to_html
@@ -34,6 +38,7 @@ from converge.report.run import run_document, run_text
 from converge.report.run_cases import run_suites
 from converge.report.run_words import run_verdict
 from converge.report.several import FORMS
+from converge.report.validation import validation_document
 from converge.report.words import visible
 from converge.sandbox import Server
 
@@ -118,6 +123,28 @@ def test_amber_says_that_something_is_left_to_do() -> None:
     skipped = CheckResult("x", "skipped", "= 0", message="the source has no table nowhere")
     for change in ({"checks": [skipped]}, {"not_compared": [NotCompared("view", "v", "why")]}):
         assert run_verdict(replace(made, **change)).tone == "warn"
+
+
+def test_a_matrix_is_amber_where_a_version_lacks_something() -> None:
+    cells = (Cell("15", plan=plan(severity="lossy")), Cell("17.5", plan=plan()))
+    matrix = Matrix("mysql://a@b/c", "8.0.33", "", 3.3, cells)
+    verdict = matrix_document(matrix).verdict
+    assert (verdict.word, verdict.tone) == ("verified", "warn")
+    assert verdict.words.endswith(" · 1 object not migrated · 3 losses")
+    whole = (Cell("15", plan=replace(plan(), outcomes=())),)
+    assert matrix_document(replace(matrix, cells=whole)).verdict.tone == "good"
+
+
+def test_figures_have_singular_names_and_commands_are_code() -> None:
+    made = result()
+    made.checks, made.next_command = [], ""
+    made.tables[0].rows_missing = 1
+    page = to_html(run_document(made))
+    assert "object not migrated" in words(page) and "objects not migrated 1" not in words(page)
+    assert "<code>converge verify --repair</code> replaces" in page and "`converge" not in page
+    assert "`converge verify --repair` replaces" in to_markdown(run_document(made))
+    # A database's own names keep theirs.
+    assert "a `b` c" in to_html(validation_document(Validation("a `b` c", "", "postgresql://a@b/c")))
 
 
 def test_a_failed_check_is_no_difference() -> None:
@@ -381,6 +408,8 @@ def test_paper_sums_up_what_the_screen_folds(browser: Browser, tmp_path: Path) -
         assert len(pages) <= 6
         for number, page in enumerate(pages, 1):
             assert f"{number} / {len(pages)}" in page.extract_text()
+        # The sum of a table stands at its end only.
+        assert sum(page.extract_text().count("\n20 tables ") for page in pages) <= 1
         text = browser.paper()
         for shown in (*many, document.verdict.words, "P006", "db.example:3306/shop → pg.example:5432/shop"):
             assert shown in text, shown
@@ -488,7 +517,7 @@ def moved(
         source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
         mysql(
             source,
-            "CREATE TABLE film (id INT AUTO_INCREMENT PRIMARY KEY, title VARCHAR(40)); "
+            "CREATE TABLE film (id INT AUTO_INCREMENT PRIMARY KEY, title VARCHAR(40), KEY film (title)); "
             "INSERT INTO film (title) VALUES ('one'), ('two <b>'); "
             "CREATE TRIGGER film_insert AFTER INSERT ON film FOR EACH ROW SET @title = NEW.title",
         )
@@ -506,6 +535,10 @@ def test_the_ledger_gives_the_runs_reports_again(
     options = [word for file in first for word in ("--report", str(file))]
     ran = converge("migrate", "--source", source, "--target", target, *options)
     assert ran.code == 0, ran.err
+    command = re.search(r"^notes +\d+; converge (report .*) has their reasons$", ran.out, re.MULTILINE)
+    assert command is not None, ran.out
+    assert converge(*shlex.split(command[1]), folder=str(tmp_path)).code == 0
+    assert "Notes" in words((tmp_path / "run.html").read_text("utf-8"))
     outputs = [word for file in again for word in ("-o", str(file))]
     ran = converge("report", "--target", target, *outputs)
     assert ran.code == 0, ran.err

@@ -344,6 +344,9 @@ def test_a_slip_of_a_command_or_option_gets_a_suggestion() -> None:
         ran = converge(*words)
         assert (ran.code, meant in ran.err) == (2, True), ran.err
     assert "migrate" in COMMANDS
+    for code, meant in ("P9999", ""), ("S02", "; did you mean 'S0"):
+        ran = converge("explain", code)
+        assert (ran.code, f"there is no code {code}{meant}" in ran.err) == (2, True), ran.err
 
 
 def test_a_file_of_fixes_is_not_replaced(ends: tuple[str, ...], tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ from converge.report.document import (
     Verdict,
     Words,
     facts,
+    figure,
     findings,
     grid,
+    missing_figures,
     place,
     section,
     subject,
@@ -30,7 +32,7 @@ from converge.report.document import (
 from converge.report.junit import Case, Suite
 from converge.report.run import CHECK_TONES
 from converge.report.text import to_text
-from converge.report.words import moment, seconds, short
+from converge.report.words import missing_words, moment, seconds, short
 
 _VERDICTS: dict[MatrixVerdict, Tone] = {"verified": "good", "differs": "bad", "failed": "bad"}
 _DIGEST_SHOWN = 10
@@ -155,18 +157,23 @@ def _verdict(matrix: Matrix) -> Verdict:
             words += f", and {counted(matrix.table_count, 'table')} have the same rows and digests on all"
             if revised := matrix.revised_count:
                 words += f", as have {counted(revised, 'table')} after the revisions"
-    return Verdict(matrix.verdict, words, _VERDICTS[matrix.verdict])
+    tone = _VERDICTS[matrix.verdict]
+    if matrix.missing:
+        words += f" · {missing_words(*matrix.missing)}"
+        tone = "warn" if tone == "good" and any(matrix.missing) else tone
+    return Verdict(matrix.verdict, words, tone)
 
 
-def _figures(matrix: Matrix) -> tuple[tuple[str, str], ...]:
+def _figures(matrix: Matrix) -> tuple[tuple[GridCell, str], ...]:
     green = len(matrix.cells) - len(matrix.red)
     rows = max((sum(one.rows for one in cell.tables.values()) for cell in matrix.cells), default=0)
     return (
         (f"{green:,} of {len(matrix.cells):,}", "versions green"),
-        (f"{matrix.table_count:,}", "tables"),
-        (f"{rows:,}", "rows on each"),
-        (f"{len(matrix.plans):,}", "plan differences"),
-        (f"{len(matrix.catalog):,}", "catalog differences"),
+        figure(matrix.table_count, "table"),
+        figure(rows, "row on each", "rows on each"),
+        *(missing_figures(*matrix.missing) if matrix.missing else ()),
+        figure(len(matrix.plans), "plan difference"),
+        figure(len(matrix.catalog), "catalog difference"),
         (seconds(matrix.seconds), "total"),
     )
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from converge.model.check import CheckResult
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
-from converge.model.plan import Finding, Plan
+from converge.model.plan import Finding, Plan, count_losses
 from converge.model.result import Result
 from converge.model.words import counted
 
@@ -145,6 +145,13 @@ class Matrix:
     @property
     def revised_count(self) -> int:
         return len({name for cell in self.cells for name in cell.revised})
+
+    @property
+    def missing(self) -> tuple[int, int] | None:
+        """Objects not migrated and losses of the version that lacks most; None where none was planned."""
+        plans = [cell.plan for cell in self.cells if cell.plan]
+        lacking = ((len(plan.not_migrated), count_losses(plan.findings)) for plan in plans)
+        return max(lacking, key=sum, default=None)
 
     @property
     def red(self) -> tuple[Cell, ...]:

@@ -61,8 +61,8 @@ def doctor_document(found: Diagnosis) -> Document:
         (moment(now()), " → ".join(filter(None, known))),
         _verdict(found),
         (
-            toned(counts["block"], "blockers", "bad"),
-            toned(counts["note"], "notes", "quiet"),
+            toned(counts["block"], "blocker", tone="bad"),
+            toned(counts["note"], "note", tone="quiet"),
             (f"{sum(held):,} of {len(held):,}", "privileges held"),
         ),
         (

@@ -365,9 +365,22 @@ def findings(found: Iterable[Finding]) -> Findings:
     return Findings(tuple(level for level in levels if level.groups))
 
 
-def toned(count: int, name: str, tone: Tone = "warn") -> tuple[Cell, str]:
+def figure(count: int, one: str, more: str = "") -> tuple[Cell, str]:
+    """A number and its name, singular or plural."""
+    number, _, name = counted(count, one, more).partition(" ")
+    return number, name
+
+
+def toned(count: int, one: str, more: str = "", tone: Tone = "warn") -> tuple[Cell, str]:
     """A figure that is bad news unless it is 0."""
-    return (Mark(f"{count:,}", tone) if count else "0"), name
+    number, name = figure(count, one, more)
+    return (Mark(str(number), tone) if count else number), name
+
+
+def missing_figures(not_migrated: int, losses: int) -> tuple[tuple[Cell, str], ...]:
+    """What the target lacks."""
+    absent = toned(not_migrated, "object not migrated", "objects not migrated")
+    return absent, toned(losses, "loss", "losses")
 
 
 def severities(found: Iterable[Finding]) -> Cell:

@@ -12,7 +12,7 @@ from converge.planner.inputs import Inputs
 from converge.planner.plan import decisions
 from converge.report.document import LEVELS, owner
 
-_LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]\d{3}")
+_LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]\d{2,4}")
 _MOST_NAMES = 8
 _NAMES = {level: name for level, name, *_ in LEVELS}
 
@@ -126,7 +126,8 @@ def named_code(name: str) -> Code | None:
     raise UsageError(
         message,
         code=Code.U007,
-        hint="a letter and three digits, as findings and errors have them: converge explain P024",
+        hint="a letter and three digits, as findings and errors have them: converge explain P024; "
+        f"of a table of this name the columns: converge explain {name}.COLUMN",
     )
 
 

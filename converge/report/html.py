@@ -13,11 +13,11 @@ from hashlib import sha256
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from converge import __version__
 from converge.report.document import Document, Findings, Grid, owner
-from converge.report.words import sentence, short, visible
+from converge.report.words import COMMAND, sentence, short, visible
 
 _MOST_DETAILS = 20_000
 """Rows that the rows of a table unfold to: more of them, and no browser shows the page."""
@@ -87,8 +87,18 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {"short": short, "sentence": sentence, "kind": lambda block: type(block).__name__}
+    environment.filters |= {
+        "ticked": _ticked,
+        "short": short,
+        "sentence": sentence,
+        "kind": lambda block: type(block).__name__,
+    }
     return environment
+
+
+def _ticked(text: str) -> Markup:
+    """Markup of a text: its commands are code."""
+    return Markup(COMMAND.sub(r"<code>\1</code>", str(escape(visible(text)))))
 
 
 def _finalize(value: Any) -> Any:

@@ -22,7 +22,7 @@ from converge.report.document import (
     Section,
     Words,
 )
-from converge.report.words import sentence, short, visible
+from converge.report.words import COMMAND, sentence, short, visible
 
 _MARKUP = re.compile(r"([\\`*\[\]<>|&])")
 _NEEDS_HTML = re.compile("[`<]")
@@ -53,8 +53,14 @@ def to_markdown(document: Document, name: str = "") -> str:
 
 
 def words(text: str) -> str:
-    """Plain words on one line."""
-    return _MARKUP.sub(r"\\\1", " ".join(visible(text).split()))
+    """Plain words on one line; their commands are code."""
+    plain, *others = COMMAND.split(" ".join(visible(text).split()))
+    parts = (code(part) if number % 2 == 0 else _escaped(part) for number, part in enumerate(others))
+    return "".join([_escaped(plain), *parts])
+
+
+def _escaped(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", text)
 
 
 def code(text: str) -> str:

@@ -27,7 +27,9 @@ from converge.report.document import (
     Verdict,
     Words,
     facts,
+    figure,
     grid,
+    missing_figures,
     section,
     subject,
     table_section,
@@ -164,8 +166,8 @@ def plan_verdict(plan: Plan) -> Verdict:
 
 def _figures(plan: Plan) -> tuple[tuple[Cell, str], ...]:
     figures: list[tuple[Cell, str]] = [
-        (f"{len(plan.tables):,}", "tables"),
-        (f"{sum(one.rows_estimate for one in plan.tables):,}", "rows, estimated"),
+        figure(len(plan.tables), "table"),
+        figure(sum(one.rows_estimate for one in plan.tables), "row, estimated", "rows, estimated"),
         (size(sum(one.data_bytes for one in plan.tables)), "in the source"),
     ]
     if plan.forecast:
@@ -174,10 +176,9 @@ def _figures(plan: Plan) -> tuple[tuple[Cell, str], ...]:
     counts: Counter[str] = Counter(finding.level for finding in plan.findings)
     return (
         *figures,
-        toned(len(plan.blocks), "blockers", "bad"),
-        toned(counts["lossy"], "losses"),
-        toned(len(plan.not_migrated), "objects not migrated"),
-        toned(counts["note"], "notes", "quiet"),
+        toned(len(plan.blocks), "blocker", tone="bad"),
+        *missing_figures(len(plan.not_migrated), counts["lossy"]),
+        toned(counts["note"], "note", tone="quiet"),
     )
 
 

@@ -68,7 +68,7 @@ def work_grid(work: tuple[Work, ...]) -> Grid:
         (("rule", "words"), ("count", "number"), ("hours each", "number"), ("hours", "number"),
          ("in PostgreSQL", "words")),
         [(one.name, f"{one.count:,}", _range(one.hours), _range(hours([one])), one.words) for one in work],
-        ("all", "", "", _range(hours(work)), ""),
+        ("all", "", "", hours_words(hours(work)), ""),
     )  # fmt: skip
 
 
@@ -83,8 +83,19 @@ def converted_words(plan: Plan) -> str:
 
 
 def hours_words(of: Hours) -> str:
-    """``1.5 to 6 hours``."""
-    return f"{_range(of)} hour{'' if of[1] == 1 else 's'}"
+    """``15 minutes to 1 hour``, ``1.5 to 6 hours``, ``6 to 25 hours``: no more exact than an estimate is."""
+    least, most = map(_plain, of)
+    (number, unit), unit_of_most = least.split(), most.split()[1]
+    same = unit.rstrip("s") == unit_of_most.rstrip("s")
+    return most if least == most else f"{number if same else least} to {most}"
+
+
+def _plain(value: float) -> str:
+    """Minutes below an hour, halves of an hour below five."""
+    if value < 0.95:
+        return f"{5 * round(value * 12)} minutes"
+    value = round(value * 2) / 2 if value < 5 else round(value)
+    return f"{value:g} hour{'s' if value != 1 else ''}"
 
 
 def rate(part: int, whole: int) -> str:

@@ -34,7 +34,9 @@ from converge.report.document import (
     Tone,
     Words,
     facts,
+    figure,
     grid,
+    missing_figures,
     section,
     subject,
     table_section,
@@ -227,12 +229,16 @@ def _figures(result: Result) -> tuple[tuple[Cell, str], ...]:
     copied = any(one.rows_read is not None for one in tables)
     rows = sum((one.rows_written if copied else one.rows_source) or 0 for one in tables)
     figures: list[tuple[Cell, str]] = [
-        (f"{len(tables):,}", "tables"),
-        (f"{rows:,}", "rows written" if copied else "rows compared"),
+        figure(len(tables), "table"),
+        figure(rows, "row written", "rows written")
+        if copied
+        else figure(rows, "row compared", "rows compared"),
     ]
     if copied:
         figures.append((size(sum(one.bytes for one in tables)), "copied"))
-        figures.append(toned(sum(one.rows_rejected for one in tables), "rejected", "bad"))
+        figures.append(
+            toned(sum(one.rows_rejected for one in tables), "row rejected", "rows rejected", "bad")
+        )
     equal = sum(one.verified for one in tables)
     different = any(equality(result, one).tone == "bad" for one in tables)
     share = f"{equal:,} of {len(tables):,}"
@@ -240,8 +246,7 @@ def _figures(result: Result) -> tuple[tuple[Cell, str], ...]:
         *figures,
         (Mark(share, "bad") if different else share, "tables equal"),
         (seconds(sum(took for _, took in result.phases)), "in total"),
-        toned(len(result.not_migrated), "objects not migrated"),
-        toned(result.losses, "losses"),
+        *missing_figures(len(result.not_migrated), result.losses),
     )
 
 
@@ -357,14 +362,15 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     yield from (("rejected", str(reject)) for reject in result.rejects[:_MOST_LINES])
     yield from (("blocker", _coded(one)) for one in of["block"] if one.code not in OF_SCHEMA)
     yield from (("loss", beginning(f"{one.object}: {one.message}")) for one in of["lossy"])
-    absent = ((one.message, one.object) for one in of["absent"])
+    kinds = {one.name: one.kind for one in result.not_migrated}
+    absent = (_absent(one, kinds.get(one.object, "")) for one in of["absent"])
     yield from (("not migrated", beginning(f"{names}: {words}")) for words, names in _alike(absent))
     yield from (("unmatched", beginning(f"{one.object}: {one.message}")) for one in unmatched)
     for one in own:
         yield "note", one.message
         if one.code in (Code.V118, Code.V119):
             yield from _each_table(one.evidence)
-    yield "notes", f"{others}; `converge plan --show findings` has their reasons" if others else ""
+    yield "notes", f"{others}; {_notes_of(result)} has their reasons" if others else ""
     schema = [one for one in of["block"] if one.code in OF_SCHEMA]
     yield from (("differs", _coded(one)[:_LONGEST]) for one in schema)
     hints = dict.fromkeys(one.hint for one in schema)
@@ -383,6 +389,17 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     yield "next", _BEHIND[0] if behind else result.next_command
 
 
+def _notes_of(result: Result) -> str:
+    """The command that shows the notes; a run that has written nothing has none in the ledger."""
+    if result.verdict in ("ready", "blocked"):
+        return "converge plan --show findings"
+    return (
+        "converge report --verify -o run.html"
+        if result.command == "verify"
+        else "converge report -o run.html"
+    )
+
+
 def _each_table(evidence: str) -> Iterator[tuple[str, str]]:
     """A line a table of what a repair says of its rows, ``film: 1 inserted, 2 deleted``."""
     tables = evidence.split("; ")
@@ -399,6 +416,12 @@ def _alike(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     for words, found in names.items():
         more = f" and {len(found) - _MOST_NAMES:,} more" * (len(found) > _MOST_NAMES)
         yield words, ", ".join(found[:_MOST_NAMES]) + more
+
+
+def _absent(finding: Finding, kind: str) -> tuple[str, str]:
+    """Why an object is not migrated, and what it is."""
+    words = finding.message.removeprefix(f"{kind} is not migrated: ")
+    return words, finding.object if finding.object.startswith(kind) else f"{kind} {finding.object}"
 
 
 def _rows_differ(result: Result) -> bool:

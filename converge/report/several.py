@@ -10,7 +10,19 @@ from typing import Any
 from converge.model.documents import worst
 from converge.model.result import Results
 from converge.model.words import counted
-from converge.report.document import Cell, Document, Grid, Mark, Tone, Verdict, facts, grid, place, section
+from converge.report.document import (
+    Cell,
+    Document,
+    Grid,
+    Mark,
+    Tone,
+    Verdict,
+    facts,
+    figure,
+    grid,
+    place,
+    section,
+)
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.report.run import run_document, run_text
@@ -82,7 +94,7 @@ def several_document(document: Mapping[str, Any], parts: Sequence[tuple[str, Doc
         f"{counted(len(each), 'database')}: {', '.join(one['name'] for one in each)}",
         tuple(part.about[0] for _, part in parts[:1]),
         _verdict(document["verdict"], each),
-        ((f"{len(each):,}", "databases"), *[(f"{tables:,}", "tables")] * bool(tables)),
+        (figure(len(each), "database"), *[figure(tables, "table")] * bool(tables)),
         (section("stopped", "What stopped them", stopped, tone="bad"),
          section("databases", "Databases", _overview(each))),
         tuple(parts),

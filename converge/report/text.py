@@ -213,7 +213,7 @@ class Screen:
 
     def _fact(self, name: str, words: str, width: int) -> list[str]:
         label = f"{name:<{width}} " if len(name) <= _LONGEST_LABEL else f"{name}: "
-        words = TO_PASTE.get()(words) if name == "next" else words
+        words = TO_PASTE.get()(words) if name in ("next", "notes") else words
         if name != "next" or not words.startswith("converge "):
             return self.flow(words, label, width + 1)
         # A command stays one command when it is pasted: its lines end between options, with a backslash.

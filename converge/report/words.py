@@ -83,6 +83,10 @@ def missing_words(not_migrated: int, losses: int) -> str:
     return f"{counted(not_migrated, 'object')} not migrated · {counted(losses, 'loss', 'losses')}"
 
 
+COMMAND = re.compile("`(converge [^`]+)`")
+"""A command in a sentence, for pages to set as code; a database's own backticks stay as they are."""
+
+
 def sentence(words: str) -> str:
     """With a capital at its beginning and a full stop."""
     return f"{words[:1].upper()}{words[1:]}."
