@@ -67,6 +67,7 @@ _PAGES = 8
 _FETCHES = 4
 """Ranges of a table in which the source's rows are fetched."""
 _RAISE = """
+#variable_conflict use_column
 BEGIN
     IF ({query}) > (SELECT count FROM pg_temp.converge_orphans_{number}) THEN
         RAISE foreign_key_violation USING MESSAGE = {message};

@@ -46,7 +46,9 @@ _MAKE_KEYS = (
     f"DROP TABLE IF EXISTS {_KEYS}; "
     f'CREATE TEMPORARY TABLE {_KEYS} (i text COLLATE "C", here int, place tid, version xid) ON COMMIT DROP'
 )
+# A column may be called as a variable is, such as FOUND.
 _DELETE = """
+#variable_conflict use_column
 DECLARE
     gone bigint;
 BEGIN
