@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES := $(shell nproc 2>/dev/null || echo 2)
+# Some images set it, and each of the thousands of commands that the tests run would compile converge again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test quick coverage check browser docs bench fidelity faults clean
 
