@@ -31,7 +31,7 @@ def setup(app: Sphinx) -> None:
 
 
 def _examples(app: Sphinx, _: Exception | None) -> None:
-    """Reports that pages show, as today's code writes them of a kept result: a picture would grow old."""
+    """Reports that pages link, as today's code writes them of a kept result."""
     for result in Path(app.srcdir, "examples").glob("*.json"):
         page = Path(app.outdir, "examples", f"{result.stem}.html")
         page.parent.mkdir(exist_ok=True)

@@ -43,8 +43,10 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     ran = build(DOCS, tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert (tmp_path / "index.html").is_file()
-    for page in re.findall(r'<iframe src="(.*?)"', (tmp_path / "tutorial.html").read_text("utf-8")):
-        assert "customer" in (tmp_path / page).read_text("utf-8")
+    tutorial = (tmp_path / "tutorial.html").read_text("utf-8")
+    linked = {f"{page}.html" for page in re.findall(r'href="examples/(\w+)\.html"', tutorial)}
+    assert linked == {file.name for file in (tmp_path / "examples").iterdir()} != set()
+    assert all("customer" in (tmp_path / "examples" / page).read_text("utf-8") for page in linked)
 
 
 def test_what_is_dead_or_alone_fails_it(tmp_path: Path) -> None:

@@ -7,13 +7,16 @@ python -m tools.run_page docs/tutorial.md docs/proof.md
 - A `sql` block with `-- MySQL` or `-- PostgreSQL` in its first line is run there, in the database `shop`.
 - A `text` block that follows one of them has what it printed.
 
-A result that a command writes, and that `examples/` beside the page has too, is kept there: the site shows it
-as a page. Other blocks are for the reader. Addresses are printed as those of servers on their usual ports.
+A result that a command writes, and that `examples/` beside the page has too, is kept there: the site has it
+as a page. A picture `pictures/NAME.png` of the page shows the top of `NAME.html`, which its commands have
+written, as Chromium does. Other blocks are for the reader. Addresses are printed as those of servers on their
+usual ports.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +30,9 @@ from converge.sandbox.server import connect_mysql
 
 SOURCE, TARGET = "mysql://root@127.0.0.1:3306/shop", "postgresql://postgres@127.0.0.1:5432/shop"
 """As pages write them."""
+_PICTURE = re.compile(r"!\[.*?\]\((pictures/(\w+)\.png)\)")
+_WINDOW = "1120,720"
+"""Width and height of pictures in pixels."""
 _BLOCK = re.compile(r"```(\w+)\n(.*?)```(?:\n\n```text\n(?P<printed>.*?)```)?", re.DOTALL)
 _VARIES = {
     r"[0-9a-f]{64}": "DIGEST",
@@ -102,7 +108,21 @@ def _shell(code: str, source: str, target: str, folder: Path) -> str:
 
 
 def _usual(text: str, source: str, target: str) -> str:
-    return text.replace(source, SOURCE).replace(target, TARGET)
+    for there, usual in (source, SOURCE), (target, TARGET):
+        # A page has the place without the account.
+        text = text.replace(there, usual).replace(there.rpartition("@")[2], usual.rpartition("@")[2])
+    return text
+
+
+def _take_pictures(page: Path, source: str, target: str, folder: Path) -> None:
+    """Makes the pictures of a page anew, of what its commands have written into the folder."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
+    for picture, name in _PICTURE.findall(page.read_text("utf-8")):
+        html = folder / f"{name}.html"
+        html.write_text(_usual(html.read_text("utf-8"), source, target), "utf-8")
+        shot = f"--screenshot={(page.parent / picture).absolute()}"
+        options = "--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size={_WINDOW}", shot
+        subprocess.run([chromium, *options, html.as_uri()], check=True, capture_output=True, timeout=120)
 
 
 def main(names: list[str]) -> None:
@@ -115,6 +135,7 @@ def main(names: list[str]) -> None:
                 tempfile.TemporaryDirectory() as folder,
             ):
                 page.write_text(played(page.read_text("utf-8"), source, target, Path(folder)), "utf-8")
+                _take_pictures(page, source, target, Path(folder))
                 for kept in (page.parent / "examples").iterdir():
                     if (made := Path(folder, kept.name)).is_file():
                         kept.write_text(_usual(made.read_text("utf-8"), source, target), "utf-8")
