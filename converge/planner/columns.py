@@ -215,7 +215,7 @@ def _default(draft: Draft, decided: Decision) -> str | None:
         message = f"the default {column.default!r} is kept as it is: using changes values only"
         draft.find(Code.P159, name, message, decided.entry("default = \"'…'\""))
     if column.default is None and column.default_is_expression:
-        draft.find(Code.P012, name, "has an expression default whose text this server does not show")
+        draft.find(Code.P012, name, "gets no default: the server does not show the text of its expression")
     if column.default is None or column.generated or column.auto_increment or column.default_is_expression:
         return None
     # Nothing says what a map's expression would make of the default.

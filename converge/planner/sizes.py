@@ -241,8 +241,9 @@ def forecast(draft: Draft) -> Forecast:
     return Forecast(
         seconds=_START_SECONDS + len(chosen) * _TABLE_SECONDS + (data + indexes) / _BYTES_A_SECOND,
         target_bytes=space(data, indexes),
-        basis=f"{_BYTES_A_SECOND // 1_000_000} MB/s for copy, keys and full comparison, measured with both "
-        "servers on two cores; space from the source's own sizes, and as much again for the target's WAL",
+        basis=f"{_BYTES_A_SECOND // 1_000_000} MB/s for copy, keys and full comparison of tables, measured "
+        "with both servers on two cores; scan and views come on top; space from the source's own sizes, and "
+        "as much again for the target's WAL",
     )
 
 

@@ -366,7 +366,8 @@ def last_recorded(
     if "plan" not in tables:
         return unseen(_NO_PLAN)
     row = connection.execute(
-        f"SELECT r.source, {STATE}, r.started_at::text, r.position, p.options, p.plan, p.made "
+        f"SELECT r.source, {STATE}, to_char(r.started_at AT TIME ZONE 'UTC', "
+        "'YYYY-MM-DD HH24:MI:SS \"UTC\"'), r.position, p.options, p.plan, p.made "
         "FROM converge.run r JOIN converge.plan p ON p.run_id = r.id WHERE r.id = %s",
         (run,),
     ).fetchone()

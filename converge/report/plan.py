@@ -204,7 +204,7 @@ def all_facts(plan: Plan) -> Facts:
     """The facts with the forecast."""
     if (forecast := plan.forecast) is None:
         return plan_facts(plan)
-    time = f"{seconds(forecast.seconds)} for the whole run with its full comparison"
+    time = f"{seconds(forecast.seconds)} with the full comparison of tables"
     space = f"{size(forecast.target_bytes)} in the target, tables and indexes"
     return Facts((*plan_facts(plan).pairs, ("forecast", f"{time}; {space}"), ("", forecast.basis)))
 

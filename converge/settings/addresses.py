@@ -364,5 +364,5 @@ def _missing(side: Side, message: str = "") -> UsageError:
     return UsageError(
         message or f"no {side} is named",
         code=Code.U001,
-        hint=f"--{side} {scheme}://user:password@host:{port}/database",
+        hint=f"converge init asks for both addresses; or --{side} {scheme}://user:password@host:{port}/database",
     )
