@@ -94,7 +94,7 @@ def count_task(table: TablePlan) -> DigestTask:
     return DigestTask(table.source, f"SELECT COUNT(*),0 FROM {my_name(table.source)}", "", counts=True)
 
 
-def held_still(catalog: Catalog, level: str | None = None) -> frozenset[str]:
+def held_still(catalog: Catalog, level: str | None) -> frozenset[str]:
     """The source's tables of which a worker sees the same rows each time; all workers do by a snapshot of
     this level.
     """

@@ -120,7 +120,7 @@ class Comparison:
 
     def know(self, sums: Iterable[Digest]) -> None:
         """Keeps the sums of the tables that a snapshot of the source holds still."""
-        still = held_still(self.both.catalog)
+        still = held_still(self.both.catalog, self.result.snapshot)
         self.known |= {
             one.table: replace(one, target_rows=0, target_sum=one.target_sum if self.since else 0)
             for one in sums
@@ -261,13 +261,13 @@ def _fetch(on: Comparison, found: Sequence[Repaired], places: Mapping[str, Path]
     for answer in on.workers.work(todo):
         if isinstance(answer, Fetched):
             rows[answer.table] += answer.rows
-    still = held_still(on.both.catalog)
+    still = held_still(on.both.catalog, on.result.snapshot)
     for one in found:
         if rows[one.table] != one.come and one.table not in still:
             raise BlockedError(
                 f"{one.table}: rows have been written in the source meanwhile; nothing has been changed",
                 code=Code.V123,
-                hint="it has no snapshots: run it again while nobody writes to it",
+                hint="no snapshot holds it still: run it again while nobody writes to it",
             )
         if rows[one.table] != one.come:
             raise TargetError(
