@@ -212,7 +212,8 @@ class _Cutover:
                     self.window_.stop, shell=True, timeout=self.window_.max_seconds
                 ).returncode
             except subprocess.TimeoutExpired:
-                how = f"nothing within {self.window_.max_seconds:.0f} s"
+                # Only the shell is killed: in a group of its own it could ask nothing on the terminal.
+                how = f"nothing within {self.window_.max_seconds:.0f} s, and may still be at work"
             if how:
                 raise BlockedError(
                     f"the command that stops the writers ended with {how}: {self.window_.stop}; "
