@@ -137,10 +137,11 @@ def limited(process: subprocess.Popen[Any]) -> None:
 
 def workers_of(run: int) -> list[int]:
     """Process ids of a run's worker processes: children of the server that it forks them from."""
-    return [worker for server in _children(run) for worker in _children(server)]
+    return [worker for server in children_of(run) for worker in children_of(server)]
 
 
-def _children(parent: int) -> list[int]:
+def children_of(parent: int) -> list[int]:
+    """Process ids."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NewDatabase
-from support import ENVIRONMENT, begun, converge, mysql, postgres, workers_of
+from support import ENVIRONMENT, begun, children_of, converge, mysql, postgres, workers_of
 from test_interrupt import SOURCE, Killed, finished_exactly
 
 from converge.sandbox import Server
@@ -88,17 +88,14 @@ def test_a_signal_while_the_workers_server_is_imported(small: str, target: str) 
     """Ctrl-C reaches the whole group: also the process that workers are forked from later."""
     for delay in 0.0, 0.1, 0.2:
         process = begun(small, target)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        while not any(b"forkserver" in Path(f"/proc/{one}/cmdline").read_bytes() for one in _ids(children)):
+        while not any(
+            b"forkserver" in Path(f"/proc/{one}/cmdline").read_bytes() for one in children_of(process.pid)
+        ):
             assert process.poll() is None
         time.sleep(delay)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=30)
         assert (process.returncode, "Traceback" in err) == (130, False), err
-
-
-def _ids(children: Path) -> list[str]:
-    return children.read_text().split()
 
 
 def test_a_lost_terminal_settles(source: str, target: str) -> None:
