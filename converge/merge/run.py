@@ -290,6 +290,8 @@ def compare(merge: Merge, shards: Shards, takes: Callable[[str], bool] = bool) -
                 continue
             now, changed = _now(connection, plan, then)
             why.append(changed)
+            if now is None:
+                continue
             verified = not changed and then.verified
             result.tables.append(
                 TableResult(
@@ -316,11 +318,12 @@ def _merged(connection: psycopg.Connection[Any], merge: Merge, run: Mapping[str,
     return recorded.plan, Result.from_json(report)
 
 
-def _now(connection: psycopg.Connection[Any], plan: Plan, merged: TableResult) -> tuple[Sums, str]:
-    """The merged rows, and what is said of them where they are not those that the merge has proven."""
+def _now(connection: psycopg.Connection[Any], plan: Plan, merged: TableResult) -> tuple[Sums | None, str]:
+    """The merged rows, if they can be compared, and what is said where they are not those that the merge has
+    proven."""
     table = plan.table(merged.source)
     if why := no_digest(connection, plan.schema, table):
-        return (0, 0), f"{merged.source}: the merged table has changed: {why}"
+        return None, f"{merged.source}: the merged table has changed: {why}"
     rows, digest = _sums(connection, digest_query(plan.schema, table, ""))
     if (rows, f"{digest:x}") == (merged.rows_target, merged.digest):
         return (rows, digest), ""
