@@ -22,8 +22,9 @@ from converge.following.cutover import cutover as _cutover
 from converge.following.follow import follow as _follow
 from converge.following.follow import require_followable as _require_followable
 from converge.merge import Merge as Merge
-from converge.merge.run import Merging, Shards
-from converge.merge.run import compare as _compare
+from converge.merge.compare import Shards
+from converge.merge.compare import compare as _compare
+from converge.merge.run import Merging
 from converge.model.arguments import Within, checked
 from converge.model.endpoint import Endpoint as Endpoint
 from converge.model.endpoint import parse

@@ -19,7 +19,7 @@ from converge.model.recorded import Recorded
 from converge.model.work import Differing, FindTask
 from converge.postgres.connect import connect
 from converge.postgres.history import last_recorded
-from converge.run.replace import choose
+from converge.run.choose import choose
 from converge.sandbox import Server
 
 SOURCE = """

@@ -12,7 +12,7 @@ from converge.cli.many import look_at, merges_of, only, with_shards
 from converge.cli.options import output_options, target_options
 from converge.cli.outputs import show
 from converge.cli.watch import watch
-from converge.merge.run import stale
+from converge.merge.compare import stale
 from converge.model.documents import head
 from converge.model.event import Sink
 from converge.model.words import counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,34 +13,30 @@ from typing import Any, get_args
 import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError, ConvergeError, TargetError, first_of
+from converge.errors import BlockedError, ConvergeError, TargetError
 from converge.merge import Merge
+from converge.merge.compare import ANEW, mark_of, merged_by, rows_now, sums
 from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same
-from converge.model.endpoint import parse
 from converge.model.event import Advanced, DatabaseStarted, Sink, phase, silent
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.plan import OCCUPIED, ColumnPlan, Finding, Phase, Plan, TablePlan
 from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import Recorded
 from converge.model.recovery import Approve
-from converge.model.result import NotCompared, Result, TableResult
-from converge.model.words import said
+from converge.model.result import Result, TableResult
 from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect
-from converge.postgres.digest import digest_query, no_digest
+from converge.postgres.digest import digest_query
 from converge.postgres.history import (
     last_recorded,
     last_run,
     last_verification,
     missing_tables,
     record_plan,
-    record_verification,
-    report_of,
 )
 from converge.postgres.ledger import Ledger, run_steps
 from converge.postgres.made import sequence_values, set_next_values
-from converge.postgres.query import value
 from converge.run.blockers import check_plan, check_target, drop
 from converge.run.connections import explained
 from converge.run.many import Move
@@ -53,15 +49,7 @@ _MERGED = ("verified", "migrated")
 _SETTINGS = {"synchronous_commit": "on", "maintenance_work_mem": "256MB"}
 _ROWS: tuple[Phase, ...] = ("shared", "create", "view")
 """Phases before the rows; the others are after them."""
-_OCCUPIED = (
-    "converge migrate --recreate makes shards and merge anew; or drop the merged tables, then "
-    "converge migrate --resume merges the shards as they are now, by the column that merge names now"
-)
 _KEY = re.compile(r"\((?P<columns>.*?)\)=\(")
-Shards = Mapping[str, tuple[str, str]]
-"""Of each shard, by its name: the address of its source, and its own schema."""
-Sums = tuple[int, int]
-"""Rows, and the sum of their digests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +89,7 @@ class Merging:
                 self.made = plan = self.merged(moves, ask)
             except BlockedError as error:
                 if error.code == OCCUPIED:
-                    error.hint = _OCCUPIED
+                    error.hint = ANEW
                 raise
             self.result.findings += plan.findings
             self.result.fingerprint = fingerprint(plan, whole=True)
@@ -157,18 +145,16 @@ class Merging:
             if mark != self._mark(connection) or missing_tables(connection, run):
                 return None
             self.stands = True
-            plan, done = _merged(connection, merge, run)
+            plan, done = merged_by(connection, merge, run)
             for table in done.tables:
-                if changed := _now(connection, plan, table)[1]:
-                    hint = (
-                        f"where the application has written them, nothing is left to resume; else {_OCCUPIED}"
-                    )
+                if changed := rows_now(connection, plan, table)[1]:
+                    hint = f"where the application has written them, nothing is left to resume; else {ANEW}"
                     raise TargetError(changed, code=Code.V125, hint=hint)
         return done
 
     def _mark(self, connection: psycopg.Connection[Any]) -> str:
         moves = {name: (str(move.source), move.options.common.schema) for name, move in self._moves.items()}
-        return _mark(connection, self.merge.column, moves)
+        return mark_of(connection, self.merge.column, moves)
 
     def merged(self, moves: Mapping[str, Move], ask: Approve | None = None) -> Plan:
         """The plan of the merged schema. With `ask` the target is looked at as before a run.
@@ -229,107 +215,6 @@ def _last_proof(connection: psycopg.Connection[Any], run: Recorded) -> list[Tabl
     found = last_verification(connection, run.run, full=True)
     proven = found is not None and found["verdict"] == "verified"
     return Result.from_json(found["report"]).tables if found and proven else []
-
-
-def _sums(connection: psycopg.Connection[Any], query: str) -> Sums:
-    ((rows, digests),) = connection.execute(query.encode()).fetchall()
-    return int(rows), int(digests or 0)
-
-
-def _mark(connection: psycopg.Connection[Any], column: str, shards: Shards) -> str:
-    """The column, and what the shards are: of each its run, what that has planned, and how often its rows
-    were replaced.
-
-    It is the merge's position in its source. `sync`, `verify --repair` and `follow` replace rows.
-    """
-    # Of one that has no run yet, its name: what is merged is without it.
-    marks = dict[str, object].fromkeys(shards)
-    for name, (source, schema) in shards.items():
-        run = last_recorded(connection, parse(source), schema)
-        if isinstance(run, Recorded):
-            query = "SELECT count(*) FROM converge.repair WHERE run_id = %s"
-            marks[name] = run.run, run.plan.digest, value(connection, query, (run.run,))
-    return json.dumps({"column": column, "shards": marks})
-
-
-def stale(connection: psycopg.Connection[Any], merge: Merge, shards: Shards) -> str:
-    """Why a finished merge is no longer what these shards are; empty where it is, and where none is
-    finished."""
-    run = last_run(connection, (merge.source, merge.schema))
-    if run is None or run["state"] != "finished":
-        return ""
-    known = json.loads(Ledger(connection, run["id"]).position() or "{}")
-    now = json.loads(_mark(connection, merge.column, shards))
-    then, names = known.get("shards", {}), now["shards"]
-    changed = sorted(name for name in {*then, *names} if then.get(name) != names.get(name))
-    if known.get("column") != merge.column:
-        return "they were merged by another column"
-    words = "have changed since the merge"
-    return f"{said(len(changed), words, 'shard')}: {', '.join(first_of(changed, 5))}" if changed else ""
-
-
-def compare(merge: Merge, shards: Shards, takes: Callable[[str], bool] = bool) -> Result:
-    """The merged tables that it takes, with what the merge has proven; whether the shards are still those.
-
-    The verdict is `migrated` where there is no merge. Keys, indexes and views are not looked at. The ledger
-    keeps what came of it.
-    """
-    result = Result("verify", merge.source, str(merge.target), verdict="migrated")
-    with explained(merge.target, merge.target), connect(merge.target) as connection:
-        run = last_run(connection, (merge.source, merge.schema))
-        missing = missing_tables(connection, run) if run else []
-        if run is None or run["state"] != "finished":
-            result.not_compared = [NotCompared("schema", merge.schema, "nothing is merged into it")]
-            return result
-        plan, done = _merged(connection, merge, run)
-        result.source_version, result.target_version = done.source_version, done.target_version
-        why = [stale(connection, merge, shards)]
-        for then in filter(lambda one: takes(one.source), done.tables):
-            if plan.table(then.source).target in missing:
-                why.append(f"{then.source}: the merged table is gone")
-                continue
-            now, changed = _now(connection, plan, then)
-            why.append(changed)
-            if now is None:
-                continue
-            verified = not changed and then.verified
-            result.tables.append(
-                TableResult(
-                    then.source, then.target, rows_source=then.rows_target, rows_target=now[0],
-                    verified=verified, digest=f"{now[1]:x}",
-                )
-            )  # fmt: skip
-        if why := [*filter(None, why)]:
-            message = f"the merged schema {merge.schema} is out of date or damaged: {'; '.join(why)}"
-            hint = RESUME if len(missing) == len(run["targets"]) else _OCCUPIED
-            result.findings = [Finding(Code.V126, "block", merge.schema, message, hint)]
-        words = "keys, indexes and views of what is merged"
-        result.not_compared = [NotCompared("schema", merge.schema, words)]
-        result.verdict = "differs" if why else done.verdict
-        record_verification(connection, run["id"], "full", result.to_json(), ())
-    return result
-
-
-def _merged(connection: psycopg.Connection[Any], merge: Merge, run: Mapping[str, Any]) -> tuple[Plan, Result]:
-    """What a finished merge has planned, and what came of it."""
-    recorded = last_recorded(connection, parse(merge.source), merge.schema)
-    report = report_of(connection, run["id"])
-    assert isinstance(recorded, Recorded) and report is not None
-    return recorded.plan, Result.from_json(report)
-
-
-def _now(connection: psycopg.Connection[Any], plan: Plan, merged: TableResult) -> tuple[Sums | None, str]:
-    """The merged rows, if they can be compared, and what is said where they are not those that the merge has
-    proven."""
-    table = plan.table(merged.source)
-    if why := no_digest(connection, plan.schema, table):
-        return None, f"{merged.source}: the merged table has changed: {why}"
-    rows, digest = _sums(connection, digest_query(plan.schema, table, ""))
-    if (rows, f"{digest:x}") == (merged.rows_target, merged.digest):
-        return (rows, digest), ""
-    counts = f"{merged.rows_target:,} then, {rows:,} now" if rows != merged.rows_target else "other values"
-    words = f"{merged.source}: the merged rows have changed since they were verified: {counts}"
-    return (rows, digest), words
 
 
 def _value(column: ColumnPlan, own: ColumnPlan) -> str:
@@ -424,19 +309,19 @@ class _Filling:
         total = [0, 0]
         for shard in self._shards:
             planned, reported = shard.plan.table(table.source), shard.report[table.source]
-            own = _sums(self._connection, digest_query(shard.schema, planned, ""))
+            own = sums(self._connection, digest_query(shard.schema, planned, ""))
             total = [sum(pair) for pair in zip(total, own, strict=True)]
             if reported.digest and reported.digest != f"{own[1]:x}":
                 words = f"the rows of {shard.name} have changed since they were verified"
                 raise self._differ(table, words, f"converge verify --database {shard.name}, then {RESUME}")
             if column:
                 condition = f" WHERE {column} = {pg_text(shard.name)}"
-                if _sums(self._connection, digest_query(schema, planned, condition)) != own:
+                if sums(self._connection, digest_query(schema, planned, condition)) != own:
                     raise self._differ(
                         table, f"the merged rows of {shard.name} are not those of {shard.schema}"
                     )
         # With the shard column in its digest, by which a later command knows it again.
-        rows, digest = _sums(self._connection, digest_query(schema, table, ""))
+        rows, digest = sums(self._connection, digest_query(schema, table, ""))
         if rows != total[0] or (not column and digest != total[1]):
             raise self._differ(table, "the merged rows are not those of all shards")
         self._emit(Advanced("verify", table.source))

@@ -1,9 +1,8 @@
 """`verify --repair`: the target's rows that differ are replaced by the source's, all in one transaction.
 
 What differs is told by the drill-down, row by row. The target's rows go, and the source's come by the
-copy's own SELECT and COPY, under the snapshot that was compared. Foreign keys, and the tables' own triggers,
-are away until the end of the transaction: a parent that is away for a moment must neither be refused nor take
-its children along (ON DELETE CASCADE). So the values of unique keys may be swapped, too.
+copy's own SELECT and COPY, under the snapshot that was compared (`run/choose`, `run/replace`), between the
+statements of `run/repair_task`.
 
 A row that only the target has goes where the run or an earlier repair has written it, which its xmin shows;
 else its writer may be the application, and its table has to be named.
@@ -16,9 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
-
-import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, TargetError
@@ -26,10 +22,8 @@ from converge.files import folder_of_rows
 from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink, phase
-from converge.model.existing import OFF, Existing, OwnForeignKey, OwnTable
 from converge.model.extent import Range
 from converge.model.plan import Finding, Plan, TablePlan
-from converge.model.quote import pg_name, pg_text
 from converge.model.recovery import Approve, Removal
 from converge.model.result import Result
 from converge.model.words import counted, said
@@ -41,22 +35,17 @@ from converge.model.work import (
     FindTask,
     RecordsTask,
     Repaired,
-    RepairTable,
-    RepairTask,
 )
-from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.digest import change_counts
 from converge.mysql.rows import where
 from converge.planner.inputs import Selection, require_match
 from converge.postgres.digest import Moment, pages_of
-from converge.postgres.existing import read_existing
 from converge.postgres.following import require_not_cut_over
 from converge.postgres.ledger import lock, upgrade, writers
-from converge.postgres.made import next_value_statements
-from converge.postgres.target import ledger_tables
 from converge.run.compared import Compared
 from converge.run.options import RESUME
 from converge.run.proof import count_task, held_still, require_all_rows
+from converge.run.repair_task import repair_task
 from converge.run.replace import OnSql
 from converge.run.suspects import WHOLE_ROWS, about_rows, pages_at_once
 from converge.run.unlike import parts_of
@@ -66,24 +55,6 @@ _PAGES = 8
 """Parts of a table of the target in one task."""
 _FETCHES = 4
 """Ranges of a table in which the source's rows are fetched."""
-_RAISE = """
-#variable_conflict use_column
-BEGIN
-    IF ({query}) > (SELECT count FROM pg_temp.converge_orphans_{number}) THEN
-        RAISE foreign_key_violation USING MESSAGE = {message};
-    END IF;
-END
-"""
-_NO_IDENTITY = """
-SELECT format('%%I.%%I', nspname, relname)
-  FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
- WHERE c.oid = ANY (%s::regclass[]) AND relreplident <> 'f'
-   AND NOT EXISTS (SELECT FROM pg_index i WHERE indrelid = c.oid
-                      AND CASE relreplident WHEN 'd' THEN indisprimary ELSE indisreplident END)
-   AND EXISTS (SELECT FROM pg_publication_tables t JOIN pg_publication USING (pubname)
-                WHERE pubdelete AND (schemaname, tablename) = (nspname, relname))
- ORDER BY 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +131,8 @@ def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], rep
         differing = _Rows(on, tables, places, repair).found()
         found = [differing[name] for name in on.ranges if name in differing]
         with phase(on.result, on.emit, "repair"):
-            task = _task(on, found, places, repair)
+            files = {one.table: [file for _, file in _fetches(on, one, places)] for one in found}
+            task = repair_task(both, on.plan, found, places, files, as_script=repair.on_sql is not None)
             _fetch(on, found, places)
             for answer in on.workers.work([task]):
                 if isinstance(answer, bytes) and repair.on_sql:
@@ -313,121 +285,3 @@ def _changed(changed: Sequence[Repaired], word: str) -> Finding:
         Code.V118, "note", "target", f"{word}: {counted(len(changed), 'table')}; rows: {listed}",
         evidence="; ".join(map(str, changed)),
     )  # fmt: skip
-
-
-def _task(
-    on: Comparison, found: Sequence[Repaired], places: Mapping[str, Path], repair: Repair
-) -> RepairTask:
-    """All statements but those of single rows."""
-    both, plan = on.both, on.plan
-    existing = read_existing(both.target, plan.schema)
-    differ = [one for one in found if one.gone or one.come]
-    own = {one.table: _own(existing, plan.table(one.table)) for one in differ}
-    tables = tuple(
-        RepairTable(
-            plan.table(one.table), f"{places[one.table]}/keys", one.gone,
-            tuple(file for _, file in _fetches(on, one, places)),
-            tuple(_others(plan.table(one.table), own[one.table])),
-        )
-        for one in differ
-    )  # fmt: skip
-    quoted = [one.quoted for one in own.values()]
-    _require_identity(both.target, [own[one.table].quoted for one in differ if one.gone])
-    keys = existing.keys_of(quoted)
-    switched = [
-        (one.quoted, trigger) for one in own.values() for trigger in one.triggers if trigger.enabled != OFF
-    ]
-    if off := [key for key in keys if key.off]:
-        raise BlockedError(
-            f"the foreign key {off[0].name} on {off[0].table} is switched off, and could not be restored so",
-            code=Code.V123,
-            hint=f"ALTER TABLE {off[0].table} ENABLE TRIGGER ALL; or drop the key",
-        )
-    # At once, or others could hold what is asked for next.
-    locked = dict.fromkeys([*quoted, *(name for key in keys for name in (key.table, key.parent))])
-    unchecked = [key for key in keys if not key.validated]
-    before = [
-        "SET LOCAL synchronous_commit = on",
-        "SET LOCAL lock_timeout = '60s'",
-        *([f"LOCK TABLE {', '.join(locked)} IN ACCESS EXCLUSIVE MODE"] if locked else []),
-        *(_orphans_before(number, key) for number, key in enumerate(unchecked)),
-        *(key.remove for key in keys),
-        *(trigger.switch(name, OFF) for name, trigger in switched),
-    ]
-    after = [
-        "SET CONSTRAINTS ALL IMMEDIATE",
-        *(trigger.switch(name, trigger.enabled) for name, trigger in switched),
-        *(statement for key in keys for statement in key.restore),
-        *(key.validate for key in keys if key.validate),
-        *(_orphans_after(number, key) for number, key in enumerate(unchecked)),
-        *(
-            f"REFRESH MATERIALIZED VIEW {name}"
-            for name, reads in existing.materialized
-            if {*reads} & {one.name for one in own.values()}
-        ),
-        # No rollback takes these back.
-        *_next_values(both, plan),
-    ]
-    if both.run is not None and tables and "repair" in ledger_tables(both.target):
-        names = ", ".join(f"({both.run.run}, {pg_text(name)})" for name in own)
-        after.append(
-            "INSERT INTO converge.repair (run_id, source_table, xid) "
-            f"SELECT *, pg_current_xact_id()::xid FROM (VALUES {names}) AS t"
-        )
-    return RepairTask(plan.schema, tables, tuple(before), tuple(after), repair.on_sql is not None)
-
-
-def _orphans_before(number: int, key: OwnForeignKey) -> str:
-    """Of a key whose rows were never checked: it is still not to get more rows without a parent."""
-    return f"CREATE TEMPORARY TABLE converge_orphans_{number} ON COMMIT DROP AS {key.orphans}"
-
-
-def _orphans_after(number: int, key: OwnForeignKey) -> str:
-    message = f'rows of {key.table} would lose their parent by the foreign key "{key.name}"'
-    return f"DO {pg_text(_RAISE.format(query=key.orphans, number=number, message=pg_text(message)))}"
-
-
-def _own(existing: Existing, table: TablePlan) -> OwnTable:
-    """The target's table. Raises BlockedError where single rows of it cannot be replaced."""
-    own = existing.by_name[table.target]
-    others = list(_others(table, own))
-    why = own.obstacle
-    computed = any(column.generated is not None for column in table.keys)
-    if not why and others and (computed or not table.keys):
-        has = "its key is computed" if computed else "it has no key"
-        why = f"{has}, and the target's own columns {', '.join(others)} would lose their values"
-    if why:
-        raise BlockedError(
-            f"{table.source} cannot be repaired: {why}",
-            code=Code.V123,
-            hint=f"--exclude {table.source} leaves it out",
-        )
-    return own
-
-
-def _require_identity(target: psycopg.Connection[Any], quoted: Sequence[str]) -> None:
-    """Raises BlockedError for tables that a publication has with their DELETEs, and no row of which it
-    knows: the server refuses these (CheckCmdReplicaIdentity in its source)."""
-    found = target.execute(_NO_IDENTITY, (list(quoted),)).fetchall()
-    if names := [name for (name,) in found]:
-        raise BlockedError(
-            f"published without a replica identity, so that no row may be deleted: {', '.join(names)}",
-            code=Code.V123,
-            hint="\n".join(f"ALTER TABLE {name} REPLICA IDENTITY FULL;" for name in names),
-        )
-
-
-def _others(table: TablePlan, own: OwnTable) -> Iterator[str]:
-    ours = {column.target for column in table.columns}
-    for column in own.columns:
-        if column.name not in ours and not column.generated:
-            yield pg_name(column.name)
-
-
-def _next_values(both: Compared, plan: Plan) -> list[str]:
-    """Of all tables: numbers may be given out without a row."""
-    names = {table.source for table in plan.tables}
-    identities = tuple(one for one in plan.identities if one.table in names)
-    numbers = next_values(both.source, sorted(one.table for one in identities if one.auto_increment))
-    counters = counter_values(both.source, {one.table: one.next_value for one in plan.counters})
-    return next_value_statements(both.target, replace(plan, identities=identities), numbers, counters)

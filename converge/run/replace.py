@@ -1,18 +1,14 @@
 """The rows of a table that differ are replaced: these keys, by the source's rows of one snapshot.
 
-`choose` says which rows of the target go and which of the source come, `fetch` reads these under the
-snapshot that was compared, and `replace_rows` carries it out, in one transaction, or writes it as a script.
-A row of the target is known by ctid, xmin and its digest: a row that others have written since is another
-one, and so is one that VACUUM FULL or CLUSTER has moved there, which keep the xmin.
+`choose` has said which rows of the target go and which of the source come. `replace_rows` carries it out, in
+one transaction, or writes it as a script. A row that is no longer what was compared ends it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields
-from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +16,16 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.model.plan import TablePlan
 from converge.model.quote import pg_name, pg_text
-from converge.model.words import said
-from converge.model.work import Differing, Fetched, FetchTask, FindTask, Repaired, RepairTable, RepairTask
-from converge.mysql.connect import WatchedConnection
-from converge.mysql.rows import READ_BYTES, marked, select_text, stream
+from converge.model.work import RepairTable, RepairTask
+from converge.mysql.rows import READ_BYTES
 from converge.postgres.connect import PRINTING
-from converge.postgres.copy import copy_statement, encode, write
-from converge.postgres.digest import number as as_number
-from converge.postgres.digest import row_digest, rows_of
+from converge.postgres.copy import copy_statement, write
 from converge.postgres.errors import explain, is_of_value
 from converge.postgres.saved import kept_table
-from converge.run.relation import identities_at_once, identity_digests, of_table, row_digests
+from converge.run.choose import MOVED, digests_of
+from converge.run.relation import of_table
 
-_AT_ONCE = 100_000
-"""Rows that the source is asked for at once, about 4 MB of SQL; each query reads the whole range."""
-_PLACES = 10_000
-"""Keys whose rows the target is asked for at once."""
 _TRIES = 5
 """Of a transaction that meets a deadlock with others."""
 _OLD, _NEW = "pg_temp.converge_old", "pg_temp.converge_new"
@@ -61,86 +49,8 @@ BEGIN
     END IF;
 END
 """
-_MOVED_HINT = "run it again while nobody writes to the target"
-
 OnSql = Callable[[bytes], object]
 """Gets pieces of a script."""
-
-
-def choose(target: psycopg.Connection[Any], task: FindTask, differing: Iterator[Differing]) -> Repaired:
-    """Writes the task's file of keys; lets rows stay that others have written.
-
-    They stay where the target has more of them than the source, and where the task says so also where
-    the source has others of the same key. Raises BlockedError where rows are no longer what was compared.
-    """
-    table, keyed, ours = task.table, bool(task.table.keys), {*task.writers}
-    done = {one.name: 0 for one in fields(Repaired) if one.name != "table"}
-    moved = 0
-    with Path(task.file).open("w", encoding="ascii") as file:
-        while batch := list(islice(differing, _PLACES)):
-            versions = _versions(target, task, [place for one in batch for place in one.places])
-            for one in batch:
-                here, there = one.rows, len(one.places)
-                found = [versions.get((place, one.digest), ("", 0)) for place in one.places]
-                written = [xid for xid, _ in found]
-                moved += not all(written)
-                others = not ours.issuperset(written)
-                changed = task.keeps_changed and keyed and here and there
-                if others and (changed or (there > here and not task.any_writer)):
-                    done["kept"] += there - here if there > here else there
-                    continue
-                done["inserted"] += max(here - there, 0)
-                done["deleted"] += max(there - here, 0)
-                # Without a key the rows that are replaced are equal to those that come.
-                done["replaced"] += min(here, there) if keyed else 0
-                done["overwritten"] += bool(others and here and keyed)
-                done["gone"] += there
-                done["gone_sum"] += sum(number for _, number in found)
-                done["come"] += here
-                rows = zip(one.places, written, strict=True) if there else [("\\N", "\\N")]
-                file.writelines(f"{one.digest}\t{here}\t{place}\t{xid}\n" for place, xid in rows)
-    if moved:
-        raise BlockedError(
-            f"{table.source}: {said(moved, 'have been written in the target meanwhile', 'key')}; "
-            "nothing has been changed",
-            code=Code.V123,
-            hint=_MOVED_HINT,
-        )
-    return Repaired(table.source, **done)
-
-
-def _versions(
-    target: psycopg.Connection[Any], task: FindTask, places: Sequence[str]
-) -> dict[tuple[str, str], tuple[str, int]]:
-    """By place and digest of these rows, the transactions that have written them, and the numbers that they
-    add to the table's sum."""
-    digest, number = _digests(task.schema, task.table)[1], as_number(row_digest(task.table))
-    query = f"SELECT ctid::text,{digest},xmin::text,{number} FROM {rows_of(task.schema, task.table)}"
-    # A query with parameters reads % as their beginning.
-    query = query.replace("%", "%%") + " WHERE ctid = ANY (%s::tid[])"
-    rows = target.execute(query.encode(), (list(places),))
-    return {(place, digest): (xid, number) for place, digest, xid, number in rows}
-
-
-def _digests(schema: str, table: TablePlan) -> tuple[str, str]:
-    """What tells which rows differ, on both servers."""
-    relation = of_table(schema, table)
-    return identity_digests(relation) if relation.key else row_digests(relation.fields)
-
-
-def fetch(source: WatchedConnection, task: FetchTask) -> Fetched:
-    """Writes the COPY text of the source's rows of these keys and this range, under the worker's snapshot."""
-    query = f"{select_text(task.table)}{task.part} AND {_digests(task.schema, task.table)[0]} IN"
-    encoded = encode if marked(task.table) else b"".join
-    at_once = identities_at_once(source, _AT_ONCE)
-    read = 0
-    with Path(task.keys).open(encoding="ascii") as lines, Path(task.file).open("wb") as file:
-        wanted = (digest for (digest, here), _ in groupby(line.split()[:2] for line in lines) if here != "0")
-        while chosen := ",".join(f"'{digest}'" for digest in islice(wanted, at_once)):
-            for rows, parts in stream(source, f"{query} ({chosen})"):
-                read += rows
-                file.write(encoded(parts))
-    return Fetched(task.table.source, read)
 
 
 class _Target:
@@ -241,7 +151,7 @@ def _refused(target: psycopg.Connection[Any], task: RepairTask) -> Iterator[None
         ) from error
     except psycopg.errors.SerializationFailure as error:
         raise BlockedError(
-            f"{error.diag.message_primary}; nothing has been changed", code=Code.V123, hint=_MOVED_HINT
+            f"{error.diag.message_primary}; nothing has been changed", code=Code.V123, hint=MOVED
         ) from error
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
         tables = [pg_name(task.schema, one.plan.target) for one in task.tables]
@@ -276,7 +186,7 @@ class _Rows:
         self._copy = copy_statement(schema, self._table)
         self._columns = ",".join(pg_name(column.target) for column in self._table.copied)
         self._relation = of_table(schema, self._table)
-        self._there = _digests(schema, self._table)[1]
+        self._there = digests_of(schema, self._table)[1]
 
     def replace(self) -> None:
         """Deletes the target's rows that differ, and copies the source's."""

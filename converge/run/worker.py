@@ -52,10 +52,11 @@ from converge.mysql.snapshot import begin
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, encode, enter, rolled_back, write
 from converge.run.checks import carry_out
+from converge.run.choose import choose, fetch
 from converge.run.connections import DRIVER_ERRORS, explain, explained
 from converge.run.drill_down import Drill
 from converge.run.rejects import Encode, find, is_bad_row
-from converge.run.replace import choose, fetch, replace_rows
+from converge.run.replace import replace_rows
 from converge.run.retry import CHUNK_TRIES, passes, pauses
 from converge.run.suspects import records
 from converge.run.unlike import Parts
