@@ -407,7 +407,9 @@ def _bound(value: Sequence[str] | None) -> tuple[str, ...] | None:
 def upgrade(endpoint: Endpoint) -> None:
     """Makes the ledger's tables, or brings them to this version's shape, by the shipped migrations."""
     with connect(endpoint) as connection:
-        if "alembic_version" in ledger_tables(connection) and not is_old(connection):
+        if "alembic_version" not in ledger_tables(connection):
+            _make(connection)
+        if not is_old(connection):
             return
     from alembic import command
     from alembic.config import Config
@@ -426,3 +428,15 @@ def upgrade(endpoint: Endpoint) -> None:
     except DBAPIError as error:
         # The server's own word, for those who explain it.
         raise error.orig or error from error
+
+
+def _make(connection: psycopg.Connection[Any]) -> None:
+    """What the migrations make of nothing, without Alembic: loading it takes longer than a small run."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
+        if "alembic_version" in ledger_tables(connection):
+            return
+        if not value(connection, "SELECT to_regnamespace('converge') IS NOT NULL"):
+            # Only then: IF NOT EXISTS asks for the right to create schemas even where there is nothing to do.
+            connection.execute("CREATE SCHEMA IF NOT EXISTS converge")
+        connection.execute((folder("migrations") / "ledger.sql").read_bytes())
