@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from expressions import Pair, make_pair
-from support import ENVIRONMENT
+from support import ENVIRONMENT, warm_up
 
 from converge import sandbox
 from converge.sandbox import Server
@@ -56,6 +56,11 @@ ENVIRONMENT["TMPDIR"] = tempfile.gettempdir()
 
 _USED: list[str] = []
 """Kind, version and provider of each server that this process, or one that it runs tests in, has started."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands() -> None:
+    warm_up()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ import psycopg
 import pytest
 from pymysql.constants import CLIENT
 
-from converge.cli import COMMANDS, main
+from converge.cli import main
 from converge.sandbox.dump_split import Splitter
 from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.server import connect_mysql
@@ -66,13 +66,22 @@ def converge(*arguments: str, folder: str = "", **environment: str) -> Ran:
 
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["converge.run.worker", *(f"converge.cli.{name}" for name in COMMANDS)])
+
+
+def warm_up() -> None:
+    """Starts the process from which the commands are forked, before the product starts one of its own."""
+    _FORKS.set_forkserver_preload(["warm"])
+    with pytest.MonkeyPatch.context() as environment:
+        # Before Python 3.13 it does not look for modules where this process does.
+        environment.setenv("PYTHONPATH", str(Path(__file__).parent))
+        forkserver.ensure_running()
 
 
 def _command(
     arguments: Sequence[str], environment: dict[str, str], folder: str, out: Path, err: Path
 ) -> None:
     """In the forked process: what a shell would have set up, then the command."""
+    assert "warm" in sys.modules  # a module that cannot be imported is left out unsaid
     atexit._clear()  # what is to be done at the end of the server, coverage's among it
     for number, path in enumerate((os.devnull, str(out), str(err))):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
