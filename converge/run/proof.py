@@ -16,14 +16,13 @@ import psycopg
 from converge.codes import Code
 from converge.errors import START_AGAIN, SourceError
 from converge.model.catalog import Catalog, changed
-from converge.model.check import CheckResult
 from converge.model.event import Advanced, Sink, phase
 from converge.model.extent import Range
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import my_name
-from converge.model.result import Changed, Difference, GoingBack, NotCompared, Result, TableResult, ViewResult
+from converge.model.result import Changed, Difference, GoingBack, NotCompared, Result, TableResult
 from converge.model.words import counted
-from converge.model.work import CheckTask, Counts, Digest, DigestTask, Drilled, DrillTask, ViewTask
+from converge.model.work import Counts, Digest, DigestTask, Drilled, DrillTask
 from converge.mysql import snapshot
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
@@ -34,6 +33,7 @@ from converge.mysql.rows import where
 from converge.mysql.snapshot import Snapshot, known_by_time, read_identities, read_logs
 from converge.postgres.digest import Moment, page_ranges, pages_of, rows_of
 from converge.postgres.digest import digest_query as target_digest
+from converge.run.computed import ask_checks, prove_views
 from converge.run.drill_down import Tell as Tell
 from converge.run.workers import Workers
 
@@ -204,10 +204,10 @@ class Proof:
             ]  # fmt: skip
         if full and (self.plan.computed or self.plan.mode == "load"):
             with phase(result, self.emit, "views", len(self.plan.computed)):
-                self._views()
+                prove_views(self.plan, self.workers, result, self.emit)
         if self.plan.checks:
             with phase(result, self.emit, "check", len(self.plan.checks)):
-                self._checks()
+                ask_checks(self.plan, self.workers, result, self.emit)
         if any(one.failed for one in result.checks) or any(one.state == "differs" for one in result.views):
             result.verdict = "differs"
 
@@ -286,71 +286,6 @@ class Proof:
             elif isinstance(found, list) and self.tell is not None:
                 self.tell(found)
         self.result.differences = [one for table in suspects for one in differences.get(table.source, ())]
-
-    # ---- views and checks ------------------------------------------------------------------------------
-
-    def _views(self) -> None:
-        """Notes what came of each view and index."""
-        plan, result = self.plan, self.result
-        refused = {one.object for one in result.findings if one.code == Code.P052}
-        tables = {table.source: table for table in plan.tables}
-        todo = {one.source: ViewTask(plan.schema, one, tables.get(one.table))
-                for one in plan.computed if one.source not in refused}  # fmt: skip
-        # Tables that do not have the source's rows in the target, as is said already.
-        other = {one.table: f"{one.table}, whose rows differ" for one in result.differences}
-        other |= {one.table: f"{one.table}, of which the map changes values" for one in result.changes}
-        other |= {one.table: f"{one.table}, of which rows were rejected" for one in result.rejects}
-        done: dict[str, tuple[ViewResult, list[Difference]]] = {}
-        for answer in self.workers.work(todo.values()):
-            if isinstance(answer, tuple):
-                done[answer[0].name] = answer
-                self.emit(Advanced("views", answer[0].name))
-        for name, task in todo.items():
-            one, differences = done[name]
-            reads = [other[table] for table in task.computed.reads if table in other]
-            if differences and reads:
-                one = replace(one, state="not compared", why=f"its rows differ, and it reads {reads[0]}")
-                differences = []
-            result.views.append(one)
-            result.differences += differences
-        result.findings += self._view_findings()
-
-    def _view_findings(self) -> Iterator[Finding]:
-        for one in self.result.views:
-            if one.state == "not compared":
-                message = f"the {one.kind} {one.name} was not compared: {one.why}"
-                yield Finding(Code.V120, "note", one.name, message)
-            elif one.why:
-                yield Finding(Code.V121, "note", one.name, f"the {one.kind} {one.name}: {one.why}")
-        own = [one.name for one in self.plan.outcomes if one.kind == "view" and one.becomes]
-        if self.plan.mode == "load" and own:
-            said = "view that both sides have was not compared: the target's is its own"
-            if len(own) > 1:
-                said = "views that both sides have were not compared: the target's are its own"
-            yield Finding(Code.V122, "note", "views", f"{len(own):,} {said}", evidence=", ".join(own))
-
-    def _checks(self) -> None:
-        """Notes what came of each check: C001 where it failed, C002 where its query did."""
-        done: dict[str, CheckResult] = {}
-        todo = []
-        there = {outcome.name for outcome in self.plan.outcomes if outcome.kind == "table"}
-        for check in self.plan.checks:
-            if lacking := [name for name in check.where_source_has if name not in there]:
-                message = f"the source has no table {', '.join(lacking)}"
-                done[check.place] = CheckResult(
-                    check.name, "skipped", check.wants, message=message, why=check.why, place=check.place
-                )
-            else:
-                todo.append(CheckTask(check, self.plan.schema))
-        for one in self.workers.work(todo):
-            if isinstance(one, CheckResult):
-                done[one.place] = one
-                self.emit(Advanced("check", one.name))
-        self.result.checks = [done[check.place] for check in self.plan.checks]
-        for one in self.result.checks:
-            if one.failed:
-                code = Code.C001 if one.state == "differs" else Code.C002
-                self.result.findings.append(Finding(code, "block", one.place, str(one), evidence=one.why))
 
     # ---- what the source has committed since ------------------------------------------------------------
 
