@@ -15,6 +15,8 @@ WORST_FIRST = (
     "recovered", "nothing to recover", "finished", "verified",
 )  # fmt: skip
 """All verdicts of commands over databases, and the states that `status` shows."""
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Nearly all that a plan of thousands of tables holds."""
 
 
 def head(command: str, verdict: str, exit_code: int = 0) -> dict[str, Any]:
@@ -40,7 +42,10 @@ def document(command: str, result: DataclassInstance, **more: Any) -> dict[str, 
 
 def plain(value: Any) -> Any:
     """A value with all that it holds as JSON has them: not asdict, which would copy every text of a plan."""
-    if names := _names(value.__class__):
+    kind = value.__class__
+    if kind in _PLAIN:
+        return value
+    if names := _names(kind):
         return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]

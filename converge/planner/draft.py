@@ -129,7 +129,8 @@ class Draft:
             for table in taken:
                 name = setting(self.map.for_table(table), "rename")[0] or self.named(table, table.name)
                 self.targets[table.name] = self.names.take(name, held=True)
-        self.counters = {table.name: found for table in taken if (found := self._counter(table))}
+        if any("next_value" in rule.settings for rule in self.map.rules):
+            self.counters = {table.name: found for table in taken if (found := self._counter(table))}
         return [table for table in taken if table.name not in self.counters]
 
     def _counter(self, table: Table) -> Counter | None:

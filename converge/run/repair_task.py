@@ -70,12 +70,24 @@ def repair_task(
         )
         for one in differ
     )  # fmt: skip
-    quoted = [one.quoted for one in own.values()]
     _require_identity(both.target, [own[one.table].quoted for one in differ if one.gone])
+    before, after = _around(both, plan, existing, list(own.values()))
+    if both.run is not None and tables and "repair" in ledger_tables(both.target):
+        names = ", ".join(f"({both.run.run}, {pg_text(name)})" for name in own)
+        after.append(
+            "INSERT INTO converge.repair (run_id, source_table, xid) "
+            f"SELECT *, pg_current_xact_id()::xid FROM (VALUES {names}) AS t"
+        )
+    return RepairTask(plan.schema, tables, tuple(before), tuple(after), as_script)
+
+
+def _around(
+    both: Compared, plan: Plan, existing: Existing, own: Sequence[OwnTable]
+) -> tuple[list[str], list[str]]:
+    """The statements before and after those of these tables' rows."""
+    quoted = [one.quoted for one in own]
     keys = existing.keys_of(quoted)
-    switched = [
-        (one.quoted, trigger) for one in own.values() for trigger in one.triggers if trigger.enabled != OFF
-    ]
+    switched = [(one.quoted, trigger) for one in own for trigger in one.triggers if trigger.enabled != OFF]
     if off := [key for key in keys if key.off]:
         raise BlockedError(
             f"the foreign key {off[0].name} on {off[0].table} is switched off, and could not be restored so",
@@ -102,18 +114,12 @@ def repair_task(
         *(
             f"REFRESH MATERIALIZED VIEW {name}"
             for name, reads in existing.materialized
-            if {*reads} & {one.name for one in own.values()}
+            if {*reads} & {one.name for one in own}
         ),
         # No rollback takes these back.
         *_next_values(both, plan),
     ]
-    if both.run is not None and tables and "repair" in ledger_tables(both.target):
-        names = ", ".join(f"({both.run.run}, {pg_text(name)})" for name in own)
-        after.append(
-            "INSERT INTO converge.repair (run_id, source_table, xid) "
-            f"SELECT *, pg_current_xact_id()::xid FROM (VALUES {names}) AS t"
-        )
-    return RepairTask(plan.schema, tables, tuple(before), tuple(after), as_script)
+    return before, after
 
 
 def _orphans_before(number: int, key: OwnForeignKey) -> str:
