@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CORES := $(shell nproc 2>/dev/null || echo 2)
+# One more than there are cores: tests of faults wait most of their time.
+PROCESSES := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 # Some images set it, and each of the thousands of commands that the tests run would compile converge again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -12,7 +13,7 @@ demo: $(VENV)/.demo
 	$(BIN)/converge demo --report converge-report.html --report converge-report.md --report converge-report.json
 
 test: check browser
-	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # The daily loop, in two minutes: style, types, and a few tests of each part. Name others: make quick TESTS=tests/test_load.py
 TESTS ?= $(addprefix tests/test_,api.py codes.py help.py pure.py plan.py rejects.py resume.py reports.py views.py)
@@ -24,7 +25,7 @@ quick: $(VENV)/.dev
 # All tests, with the lines of converge that they run: fails below the floor in pyproject.toml.
 coverage: $(VENV)/.dev browser
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/coverage run -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
