@@ -73,7 +73,7 @@ def warm_up() -> None:
     _FORKS.set_forkserver_preload(["warm"])
     with pytest.MonkeyPatch.context() as environment:
         # Before Python 3.13 it does not look for modules where this process does.
-        environment.setenv("PYTHONPATH", str(Path(__file__).parent))
+        environment.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         forkserver.ensure_running()
 
 

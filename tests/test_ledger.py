@@ -1,4 +1,4 @@
-"""The ledger's tables: the same by the shipped statements, by Alembic, and out of an older ledger."""
+"""The ledger's tables: the same by `migrations/ledger.sql`, by Alembic, and out of an older ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from converge.postgres.engine import engine
 from converge.postgres.ledger import upgrade
 from converge.resources import folder
 from converge.sandbox import Server
-from tools.ledger_sql import ledger_sql
 
 _COLUMNS = """
 SELECT c.relname, a.attname, format_type(atttypid, atttypmod), attnotnull, attidentity,
@@ -42,10 +41,6 @@ def by_alembic(target: str, revision: str) -> None:
     with engine(parse(target)).begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
-
-
-def test_the_shipped_statements_are_those_of_the_revisions() -> None:
-    assert (folder("migrations") / "ledger.sql").read_text("utf-8") == ledger_sql()
 
 
 def test_all_ways_lead_to_the_same_tables(postgres: Server, new_postgres_database: NewDatabase) -> None:

@@ -157,6 +157,21 @@ def test_with_a_shard_column(shards: Shards) -> None:
     assert (ran.code, "error[T005]" in ran.err, "next" in ran.out) == (3, True, False), ran.out
 
 
+def test_a_part_of_a_merge_says_nothing_of_the_rest(shards: Shards) -> None:
+    fill(shards, 0)
+    shards.write('{ schema = "app", column = "tenant" }')
+    ran = shards.migrate()
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    postgres(shards.target, "UPDATE app.note SET body = 'other'")
+    assert shards.run("verify", "--json").json["databases"][3]["verdict"] == "differs"
+    part = shards.run("verify", "--include", "person", "--json").json["databases"][3]
+    assert part["verdict"] == "verified" and [one["source"] for one in part["tables"]] == ["person"]
+    left = [one["name"] for one in part["not_compared"] if one["kind"] == "table"]
+    assert left == ["note", "nothing"]
+    status = shards.run("status", "--json").json["databases"][3]
+    assert status["verdict"] == "differs" and status["run"]["verification"]["level"] == "full, 1 of 3 tables"
+
+
 def test_keys_that_are_not_disjoint(shards: Shards) -> None:
     """Nothing is merged; with a column what is left is done, but not where a shard was written meanwhile."""
     fill(shards, 0)

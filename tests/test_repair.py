@@ -352,3 +352,37 @@ def test_a_key_that_a_merge_has_kept(databases: tuple[str, str], tmp_path: Path)
     assert postgres(target, "SELECT * FROM s ORDER BY 1") == [
         (1, "new"), (5, "b"), (6, "c"), (7, "own"), (8, "d"),
     ]  # fmt: skip
+
+
+def test_a_key_that_does_not_arrive_whole_tells_no_rows_apart(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Rows have the same values in what is left of it: none stands for the others."""
+    map_ = tmp_path / "part.toml"
+    map_.write_text('[[column]]\nmatch = { column = "b" }\nskip = true\n')
+    part = ("--map", str(map_))
+    source, target = databases
+    rows = ", ".join(f"(1, {number}, 'v{number}', '{{\"n\": {number}}}')" for number in range(20))
+    mysql(
+        source,
+        "CREATE TABLE t (a INT, b INT, v TEXT, doc JSON, PRIMARY KEY (a, b)); "
+        "CREATE TABLE plain (a INT, b INT, v TEXT, PRIMARY KEY (a, b)); "
+        f"INSERT INTO t VALUES {rows}; INSERT INTO plain SELECT a, b, v FROM t",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--yes", *part)
+    assert ran.code == 0, ran.err
+    for place in (0, 7, 19):
+        postgres(target, "UPDATE t SET v = v || '!' WHERE v = %s", f"v{place}")
+        postgres(target, "UPDATE plain SET v = v || '!' WHERE v = %s", f"v{place}")
+        told = str(tmp_path / f"{place}.jsonl")
+        for more in ((), ("--differences", told)):
+            found = verify(databases, *more)
+            assert (found.code, found.json["verdict"]) == (1, "differs"), found.out
+            assert {one["table"] for one in found.json["differences"]} == {"t", "plain"}
+        repaired = verify(databases, "--repair", "--yes", "--delete-extra", "*")
+        assert (repaired.code, repaired.json["verdict"]) == (0, "verified"), repaired.err
+        assert postgres(target, "SELECT count(*), count(DISTINCT v) FROM t WHERE v !~ '!'") == [(20, 20)]
+    mysql(source, "UPDATE t SET v = 'moved' WHERE b = 5")
+    moved = converge("sync", "--source", source, "--target", target, "--json")
+    assert moved.json["verdict"] == "verified", moved.err
+    assert postgres(target, "SELECT count(*) FROM t WHERE v = 'moved'") == [(1,)]

@@ -6,9 +6,9 @@ those of the view. So no order of changes matters, nor what happened to a row tw
 apply as in the copy. All tables are in one transaction: it needs no order of parents and children, values of
 unique keys may be swapped, and what the target shows is always the source at an instant.
 
-Foreign keys and triggers of the tables are away in that transaction, as in `run.repair`, and foreign keys
-come back NOT VALID: new rows are checked, and no time is spent that grows with the tables. The cutover has
-them validated.
+Foreign keys and triggers of the tables are away in that transaction, as in `run.repair_task`, and foreign
+keys come back NOT VALID: new rows are checked, and no time is spent that grows with the tables. The cutover
+has them validated.
 
 What is not yet visible in the view though it is in the log must be read again: the next epoch begins at a
 place of which all was visible to this one (`mysql.log`).

@@ -201,7 +201,7 @@ def _followed(
     literals = [literal_of(column) for column in columns]
     whole = Followed(number, table, own, Watched(number, len(names), (), ()), (), ())
     computed = any(column.generated is not None for column in table.keys)
-    if not columns or None in literals or len(table.keys) < len(columns) or computed or table.by_prefix:
+    if not table.keys or None in literals or computed or table.by_prefix:
         return whole
     found = tuple(one for one in literals if one is not None)
     texts = tuple(of_text(one, to.target_type) for one, to in zip(columns, table.keys, strict=True))

@@ -15,7 +15,7 @@ from converge.model.endpoint import parse
 from converge.model.plan import Finding, Plan
 from converge.model.recorded import Recorded
 from converge.model.result import NotCompared, Result, TableResult
-from converge.model.words import said
+from converge.model.words import counted, said
 from converge.postgres.connect import connect
 from converge.postgres.digest import digest_query, no_digest
 from converge.postgres.history import (
@@ -72,7 +72,8 @@ def compare(merge: Merge, shards: Shards, takes: Callable[[str], bool] = bool) -
         plan, done = merged_by(connection, merge, run)
         result.source_version, result.target_version = done.source_version, done.target_version
         why = [stale(connection, merge, shards)]
-        for then in filter(lambda one: takes(one.source), done.tables):
+        taken = [one for one in done.tables if takes(one.source)]
+        for then in taken:
             if plan.table(then.source).target in missing:
                 why.append(f"{then.source}: the merged table is gone")
                 continue
@@ -91,10 +92,14 @@ def compare(merge: Merge, shards: Shards, takes: Callable[[str], bool] = bool) -
             message = f"the merged schema {merge.schema} is out of date or damaged: {'; '.join(why)}"
             hint = RESUME if len(missing) == len(run["targets"]) else ANEW
             result.findings = [Finding(Code.V126, "block", merge.schema, message, hint)]
+        left = [one.source for one in done.tables if one not in taken]
         words = "keys, indexes and views of what is merged"
-        result.not_compared = [NotCompared("schema", merge.schema, words)]
-        result.verdict = "differs" if why else done.verdict
-        record_verification(connection, run["id"], "full", result.to_json(), ())
+        result.not_compared = [NotCompared("table", name, "left out of this comparison") for name in left]
+        result.not_compared.append(NotCompared("schema", merge.schema, words))
+        result.verdict = "differs" if why else done.verdict if taken else "migrated"
+        # As of a run: what leaves tables out says nothing of them.
+        level = f"full, {len(taken):,} of {counted(len(done.tables), 'table')}" if left else "full"
+        record_verification(connection, run["id"], level, result.to_json(), ())
     return result
 
 

@@ -219,9 +219,11 @@ class TablePlan:
 
     @property
     def keys(self) -> tuple[ColumnPlan, ...]:
-        """The primary key's columns in its order, as far as they arrive."""
+        """The primary key's columns in its order; none where one of them does not arrive: the others may have
+        the same values in several rows."""
         by_source = {column.source: column for column in self.columns}
-        return tuple(by_source[name] for name in self.key if name in by_source)
+        found = tuple(by_source[name] for name in self.key if name in by_source)
+        return found if len(found) == len(self.key) else ()
 
     @property
     def identifying(self) -> tuple[ColumnPlan, ...]:

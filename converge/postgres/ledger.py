@@ -405,7 +405,7 @@ def _bound(value: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def upgrade(endpoint: Endpoint) -> None:
-    """Makes the ledger's tables, or brings them to this version's shape, by the shipped migrations."""
+    """Makes the ledger's tables, or brings older ones to this version's shape by the shipped revisions."""
     with connect(endpoint) as connection:
         if "alembic_version" not in ledger_tables(connection):
             _make(connection)
@@ -431,7 +431,7 @@ def upgrade(endpoint: Endpoint) -> None:
 
 
 def _make(connection: psycopg.Connection[Any]) -> None:
-    """What the migrations make of nothing, without Alembic: loading it takes longer than a small run."""
+    """What the revisions make of nothing, without Alembic: loading it takes longer than a small run."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_UPGRADE_LOCK,))
         if "alembic_version" in ledger_tables(connection):

@@ -56,7 +56,7 @@ def noted_by(table: TablePlan) -> tuple[ColumnPlan, ...]:
     No literal is equal to what a FLOAT has stored.
     """
     lost = table.by_prefix or any(one_way(one) or _base(one) == "float" for one in table.keys)
-    return table.keys if len(table.keys) == len(table.key) and not lost else ()
+    return () if lost else table.keys
 
 
 def given(column: ColumnPlan) -> str:

@@ -214,32 +214,41 @@ class Drill:
             return Counts(len(left), len(right)), found, meant
         for identity in identities:
             here, there = source.get(identity, []), target.get(identity, [])
-            pair = list(self._pair(identity, here, there))
+            more, several = len(there) - len(here), len(here) > 1 or len(there) > 1
+            pair = list(self._rows(identity, here, there))
+            if several:
+                # No key of the target keeps them apart, such as keys that a policy has made equal.
+                here, there, _ = unequal(self._relation.fields, here, there)
+            unlike = [list(self._values(identity, *both)) for both in zip(here, there, strict=False)]
+            pair += chain.from_iterable(unlike)
             found += pair
             meant |= {identity} if pair else set()
-            values = any(one.column not in (None, _ROWS) for one in pair)
-            more = len(there) - len(here)
-            counts += Counts(max(0, -more), max(0, more), int(values))
+            counts += Counts(max(0, -more), max(0, more), sum(map(bool, unlike)))
         return counts, found, meant
 
-    def _pair(self, identity: str, source: list[Row], target: list[Row]) -> Iterator[Difference]:
-        name, fields = self._relation.name, self._relation.fields
-        row = (source or target or [()])[0]
-        key = ", ".join(f"{fields[place].name}={row[place]}" for place in self._key)
-        if not source or not target:
-            whole = row_text(row)
-            yield Difference(name, key, None, whole if source else None, None if source else whole)
-            return
-        if len(source) != len(target):
-            yield Difference(name, key, _ROWS, str(len(source)), str(len(target)))
-        for field, left, right in zip(fields, source[0], target[0], strict=True):
+    def _rows(self, identity: str, source: list[Row], target: list[Row]) -> Iterator[Difference]:
+        """Where one side has more rows of this key than the other."""
+        if source and target and len(source) != len(target):
+            key = self._named(source[0])
+            yield Difference(self._relation.name, key, _ROWS, str(len(source)), str(len(target)))
+        elif source and not target:
+            yield Difference(self._relation.name, self._named(source[0]), None, row_text(source[0]), None)
+        elif target and not source:
+            yield Difference(self._relation.name, self._named(target[0]), None, None, row_text(target[0]))
+
+    def _named(self, row: Row) -> str:
+        return ", ".join(f"{self._relation.fields[place].name}={row[place]}" for place in self._key)
+
+    def _values(self, identity: str, source: Row, target: Row) -> Iterator[Difference]:
+        """Where two rows have other values."""
+        for field, left, right in zip(self._relation.fields, source, target, strict=True):
             if field.meaning(left) == field.meaning(right) and not is_cut(left):
                 continue
             if None not in (left, right) and not is_cut(left) and (is_long(left) or is_long(right)):
                 differ = self._long_window(field, identity)
             else:
                 differ = window(left and shown(left), right and shown(right))
-            yield Difference(name, key, field.name, *differ)
+            yield Difference(self._relation.name, self._named(source), field.name, *differ)
 
     def _long_window(self, field: Field, identity: str) -> tuple[str | None, str | None]:
         """The place where two long values begin to differ, of each about a thousand bytes."""

@@ -191,8 +191,8 @@ def kept(own: OwnTable) -> str:
 
 def _require_mergeable(draft: Draft, match: Match) -> None:
     """Rows are merged by the key that both sides have, and where it is known which of them stay."""
-    name, own, key = match.source.name, match.own.key, match.source.primary_key
-    ours = {match.columns[one].name for one in key.columns if one in match.columns} if key else set()
+    name, own = match.source.name, match.own.key
+    ours = {column.target for column in draft.tables[name].keys}
     instead = entry("table", literally(table=name), *_WAYS[:2])
     if not own:
         why = "has no primary key in the target, so its rows cannot be merged"
