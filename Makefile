@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One more than there are cores: tests of faults wait most of their time.
 PROCESSES := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+# What does not need one another, such as the checks and apt-get, goes side by side.
+MAKEFLAGS += --jobs=2
 # Some images set it, and each of the thousands of commands that the tests run would compile converge again.
 unexport PYTHONDONTWRITEBYTECODE
 
