@@ -531,3 +531,23 @@ def test_a_reader_is_told_what_a_writer_needs(databases: tuple[str, str]) -> Non
     # Neither our triggers nor what they note of the table's file are a difference.
     ran = converge("verify", "--source", source, "--target", target)
     assert ran.code == 0, ran.err
+
+
+def test_tables_of_other_runs_go_back_by_their_own(databases: tuple[str, str]) -> None:
+    source, target = databases
+    both = ("--source", source, "--target", target)
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY); CREATE TABLE b (id INT PRIMARY KEY)")
+    assert converge("migrate", *both, "--exclude", "b").code == 0
+    assert converge("migrate", *both, "--include", "b").code == 0
+    refused = rollback(databases, "--prepare")
+    assert refused.code == 3 and "error[V133]" in refused.err, refused.err
+    assert "a: run 1" in refused.err and "--run 2" in refused.err
+    for run in "12":
+        assert rollback(databases, "--prepare", "--run", run).code == 0
+    postgres(target, "INSERT INTO a VALUES (1)")
+    postgres(target, "INSERT INTO b VALUES (1)")
+    assert rollback(databases, "--apply", "--yes").code == 3
+    for run in "12":
+        ran = rollback(databases, "--apply", "--yes", "--run", run)
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert mysql(source, "SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)") == [(1, 1)]

@@ -74,7 +74,7 @@ def _run(connection: psycopg.Connection[Any], move: Move | None) -> dict[str, An
     run = last_run(connection, move)
     if run is not None:
         for key, full in ("verification", False), ("full_verification", True):
-            found = last_verification(connection, run["id"], full=full)
+            found = last_verification(connection, run["id"], full=full, standing=not full)
             run[key] = found and {name: found[name] for name in ("at", "level", "verdict")}
         run["follow"] = following_now(connection, run["id"])
         run["at_work"] = at_work(connection)

@@ -26,6 +26,7 @@ from converge.mysql.digest import number as digest_number
 from converge.mysql.digest import row_digest
 from converge.mysql.query import fetch
 from converge.mysql.rows import select_text
+from converge.postgres.saved import is_whole
 
 DIGEST = '"converge.digest"'
 """Column beside a row: its digest in the source."""
@@ -201,7 +202,7 @@ def _followed(
     literals = [literal_of(column) for column in columns]
     whole = Followed(number, table, own, Watched(number, len(names), (), ()), (), ())
     computed = any(column.generated is not None for column in table.keys)
-    if not table.keys or None in literals or computed or table.by_prefix:
+    if not _told_apart(own, table) or None in literals or computed or table.by_prefix:
         return whole
     found = tuple(one for one in literals if one is not None)
     texts = tuple(of_text(one, to.target_type) for one, to in zip(columns, table.keys, strict=True))
@@ -218,6 +219,17 @@ def _followed(
     except pymysql.err.MySQLError:
         return whole
     return replace(made, pieces=tuple(places.get(part, part) for part in parts))
+
+
+def _told_apart(own: OwnTable, table: TablePlan) -> bool:
+    """Whether the target has at most one row of each key.
+
+    A map, or a collation there, may make keys equal that the source tells apart, and all rows of a key of the
+    target are replaced by those of one key of the source.
+    """
+    keys = {one.target for one in table.keys}
+    filled = {one.name for one in own.columns if not one.nullable}
+    return any(is_whole(one) and {*one.columns} <= keys & filled for one in own.indexes)
 
 
 def _child(number: int, plan: Plan, table: Table, key: ForeignKey) -> Child:

@@ -34,18 +34,43 @@ def load(names: Sequence[str] = ()) -> Map:
 
 def load_documents(files: Documents) -> Map:
     """The rules of maps that were read before."""
-    maps = [(Path(path), document, check(Path(path).name, document)) for path, document in files]
+    maps = [
+        (name, path, document, check(path.name, document))
+        for (path, name), (_, document) in zip(_named([Path(one) for one, _ in files]), files, strict=True)
+    ]
     return Map(
-        tuple(rule for path, document, _ in maps for rule in _rules(path, document)),
-        checks=tuple(one for path, _, map_ in maps for one in _checks(path.stem, map_)),
-        hooks=tuple(one for path, _, map_ in maps for one in _hooks(path.stem, map_)),
+        tuple(rule for name, path, document, _ in maps for rule in _rules(name, path, document)),
+        checks=tuple(one for name, _, _, map_ in maps for one in _checks(name, map_)),
+        hooks=tuple(one for name, _, _, map_ in maps for one in _hooks(name, map_)),
         applications=tuple(
             Application(map_.map.name or path.stem, map_.application.tables, map_.application.migrate)
-            for path, _, map_ in maps
+            for _, path, _, map_ in maps
             if map_.application is not None
         ),
         shipped=_applications(),
     )
+
+
+def _named(paths: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Each file with the name by which its entries are told: its own, after its folders where another file is
+    called so, as a shipped map may be that it extends. A shipped one keeps its own."""
+    found = []
+    for path in paths:
+        names = _longer_names(path)
+        taken = {name for other in paths if other != path for name in _longer_names(other)}
+        own = _is_shipped(path)
+        found.append((path, names[0] if own else next((one for one in names if one not in taken), str(path))))
+    return found
+
+
+def _longer_names(path: Path) -> list[str]:
+    """maps/shop.toml: shop, then maps/shop."""
+    parts = path.with_suffix("").parts
+    return ["/".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+
+
+def _is_shipped(path: Path) -> bool:
+    return path.parent == folder("schema_maps").resolve()
 
 
 def documents(names: Sequence[str]) -> Documents:
@@ -88,13 +113,13 @@ def provision(names: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _rules(path: Path, document: dict[str, Any]) -> Iterator[Rule]:
-    shipped = path.parent == folder("schema_maps").resolve()
+def _rules(name: str, path: Path, document: dict[str, Any]) -> Iterator[Rule]:
+    shipped = _is_shipped(path)
     for section, kind in SECTIONS.items():
         for number, entry in enumerate(document.get(section, []), 1):
             rule = Rule(
                 section,
-                f"{path.stem} [[{section}]] #{number}",
+                f"{name} [[{section}]] #{number}",
                 entry.get("match", {}),
                 {key: entry[key] for key in kind.settings() if key in entry},
                 entry.get("why", "the map says so"),
@@ -116,15 +141,15 @@ def _require_expressions(rule: Rule) -> None:
         raise UsageError(f"{rule.place}: {error}", code=error.code, hint=error.hint) from error
 
 
-def _hooks(stem: str, map_: MapFile) -> Iterator[Hook]:
+def _hooks(name: str, map_: MapFile) -> Iterator[Hook]:
     for number, hook in enumerate(map_.hook, 1):
-        place = f"{stem} [[hook]] #{number}"
+        place = f"{name} [[hook]] #{number}"
         yield Hook(place, HOOK_PHASES[hook.phase], one_transaction(hook.sql, place), hook.why)
 
 
-def _checks(stem: str, map_: MapFile) -> Iterator[Check]:
+def _checks(name: str, map_: MapFile) -> Iterator[Check]:
     for number, entry in enumerate(map_.check, 1):
-        place = f"{stem} [[check]] #{number}"
+        place = f"{name} [[check]] #{number}"
         queries = {"target": one_query(entry.target, "postgres", f"{place} target =")}
         if entry.source is not None:
             queries["source"] = one_query(entry.source, "mysql", f"{place} source =")

@@ -67,4 +67,7 @@ def together(command: str, documents: Sequence[Mapping[str, Any]]) -> dict[str, 
     if not documents[0]["name"]:
         return {key: value for key, value in documents[0].items() if key != "name"}
     speaker = worst(documents)
-    return head(command, speaker["verdict"], speaker["exit_code"]) | {"databases": list(documents)}
+    # `status` shows a failed run with exit code 0, beside a database that it could not look at.
+    codes = (one["exit_code"] for one in (speaker, *documents))
+    exit_code = next(filter(None, codes), 0)
+    return head(command, speaker["verdict"], exit_code) | {"databases": list(documents)}

@@ -11,7 +11,7 @@ They need not agree with the source's ranges: only the sums of whole tables are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -40,7 +40,13 @@ def key_digest(table: TablePlan) -> str:
 
 
 def _md5(columns: Sequence[ColumnPlan]) -> str:
-    return f"md5({joined([field_text(column) for column in columns])})"
+    return f"md5({joined([field_text(column) for column in told(columns)])})"
+
+
+def told(columns: Sequence[ColumnPlan]) -> Sequence[ColumnPlan]:
+    """The columns of a row, so that their text tells a NULL that only the target can have: among others there
+    is one field less, and beside an empty text of a single one there is none."""
+    return [replace(columns[0], nullable=True)] if len(columns) == 1 else columns
 
 
 def joined(fields: Sequence[str]) -> str:

@@ -30,6 +30,8 @@ from converge.postgres.target import ledger_tables
 _PORT = 3306
 _READ = ("run", "chunk", "plan", "verification")
 """Tables of the ledger without which nothing can be said of a run."""
+SAME_SERVER = (0, 1)
+"""Values of `distance` for a run of this very source, maybe by another user."""
 _NO_PLAN = "an earlier version of converge began the last run and kept no plan"
 Move = tuple[str, str]
 """The source's address, without its password, and the target schema: what a run is about."""
@@ -86,7 +88,7 @@ def standing_runs(connection: psycopg.Connection[Any], server: Endpoint) -> list
     for (run,) in connection.execute(query).fetchall():
         with suppress(UsageError):  # a dump, which has a name and no address
             database = parse(run["source"]).database
-            if _distance(replace(server, database=database), run["source"]) in (0, 1):
+            if distance(replace(server, database=database), run["source"]) in (0, 1):
                 last[database, run["target_schema"]] = run
     return [
         (database, schema, run["state"] == "finished")
@@ -104,22 +106,29 @@ def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] |
 
 
 def last_verification(
-    connection: psycopg.Connection[Any], run: int, *, others: bool = False, full: bool = False
+    connection: psycopg.Connection[Any],
+    run: int,
+    *,
+    others: bool = False,
+    full: bool = False,
+    standing: bool = False,
 ) -> dict[str, Any] | None:
     """The last `verify` of a run: when, level and verdict, with its report; None where there was none.
 
     With `others` also one by another plan or with another source, which says nothing of the run. `full` is
-    the last that has compared all rows of all tables.
+    the last that has compared all rows of all tables. With `standing` one that has found other rows goes
+    before later ones, until all are compared: a comparison of other tables does not take it back.
     """
     if not _readable(connection, "report", "verification"):
         return None
     query = (
+        "WITH known AS (SELECT * FROM converge.verification WHERE run_id = %s "
+        "AND (%s OR report ->> 'of_run' IS DISTINCT FROM 'false')) "
         "SELECT jsonb_build_object('at', verified_at::text, 'level', level, 'verdict', verdict, "
-        "'report', report) FROM converge.verification WHERE run_id = %s "
-        "AND (%s OR report ->> 'of_run' IS DISTINCT FROM 'false') AND (level = 'full' OR NOT %s) "
-        "ORDER BY id DESC LIMIT 1"
+        "'report', report) FROM known WHERE level = 'full' OR NOT %s ORDER BY %s AND verdict = 'differs' "
+        "AND id > (SELECT coalesce(max(id), 0) FROM known WHERE level = 'full') DESC, id DESC LIMIT 1"
     )
-    found: dict[str, Any] | None = value(connection, query, (run, others, full))
+    found: dict[str, Any] | None = value(connection, query, (run, others, full, standing))
     return found
 
 
@@ -280,7 +289,7 @@ def replace_plan(
 ) -> None:
     """Gives a run another plan, in which its statements have these `numbers` by those that they had.
 
-    The plan has none of the others.
+    The plan has none of the others. What was compared before was another plan's.
     """
     document = json.dumps(plan.to_json())
     connection.execute("UPDATE converge.plan SET plan = %s::json WHERE run_id = %s", (document, run))
@@ -288,6 +297,11 @@ def replace_plan(
         "UPDATE converge.run SET plan_digest = %s, evidence = %s::json, targets = %s::jsonb, "
         """report = jsonb_set(report::jsonb, '{verdict}', '"migrated"')::json WHERE id = %s""",
         (plan.digest, encoded(plain(evidence)), json.dumps(plan.targets), run),
+    )
+    connection.execute(
+        "UPDATE converge.verification SET report = jsonb_set(report::jsonb, '{of_run}', 'false')::json "
+        "WHERE run_id = %s",
+        (run,),
     )
     gone = "DELETE FROM converge.step WHERE run_id = %s AND NOT number = ANY (%s)"
     connection.execute(gone, (run, [*numbers]))
@@ -359,7 +373,7 @@ def last_recorded(
         "AND (%(number)s::bigint IS NULL OR id = %(number)s) ORDER BY id DESC",
         {"schema": schema, "number": number},
     ).fetchall()
-    ranked = [(rank, -run) for run, url in rows if (rank := _distance(source, url)) is not None]
+    ranked = [(rank, -run) for run, url in rows if (rank := distance(source, url)) is not None]
     if not ranked:
         return none
     run = -min(ranked)[1]
@@ -391,7 +405,7 @@ def _elsewhere(connection: psycopg.Connection[Any], run: int, source: Endpoint, 
     return {
         table: other
         for other, url, targets in connection.execute(query, (run, plan.schema))
-        if _distance(source, url) in (0, 1)
+        if distance(source, url) in (0, 1)
         for table in targets
         if other > run or table not in own
     }
@@ -425,7 +439,7 @@ def _made(document: Any) -> Made | None:
     return found if found is not None and found.reader == READER else None
 
 
-def _distance(source: Endpoint, url: str) -> int | None:
+def distance(source: Endpoint, url: str) -> int | None:
     """How far a run's source is from this one: the same, another user's, a namesake; None for others."""
     if url == str(source):
         return 0

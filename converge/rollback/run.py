@@ -24,6 +24,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import my_name, pg_name
+from converge.model.recorded import Recorded
 from converge.model.recovery import Approve, Removal
 from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
@@ -31,6 +32,7 @@ from converge.mysql.connect import connect as connect_source
 from converge.mysql.definitions import next_values
 from converge.mysql.errors import explain
 from converge.mysql.privileges import read_privileges
+from converge.postgres.history import SAME_SERVER, distance
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.made import sequence_values
 from converge.postgres.query import rows
@@ -107,7 +109,9 @@ def prepare_rollback(source: Endpoint, target: Endpoint, options: Options, emit:
     """
     result = Rollback("prepare", str(source), str(target))
     with compared(source, target, options, emit) as both:
-        both, left_out = _of_both_sides(both)
+        left_out = _require_whole(both, options)
+        both, gone = _of_both_sides(both)
+        left_out += gone
         tables = _going_back(both.plan)
         result.findings += [*left_out, *Scope(both).gone]
         if result.verdict != "blocked":
@@ -146,7 +150,7 @@ def write_rollback(
 ) -> Rollback:
     """Writes what has changed as a script for the mysql client. Changes neither side."""
     result = Rollback("sql", str(source), str(target))
-    with _changes(source, target, options, emit, result) as (_, scripts):
+    with _changes(source, target, options, emit, result) as (_, _, scripts):
         write(f"{_SESSION};\nSET NAMES utf8mb4;\nSTART TRANSACTION;\n".encode())
         for _, script in scripts:
             for statement, *_ in script:
@@ -163,7 +167,7 @@ def apply_rollback(
     Raises SourceError where the source refuses a row, or would have another value; nothing has changed then.
     """
     result = Rollback("apply", str(source), str(target))
-    with _changes(source, target, options, emit, result) as (here, scripts):
+    with _changes(source, target, options, emit, result) as (run, here, scripts):
         changes = tuple((changed.table.source, script.rows) for changed, script in scripts if script.rows)
         if approve is not None and changes:
             approve(Removal("change", str(source), changes))
@@ -180,19 +184,23 @@ def apply_rollback(
             for changed, _ in scripts:
                 _require_equal(changed)
             cursor.execute("COMMIT")
-        for changed, _ in scripts:
-            changed.forget()
+        # Another server with such a database may be a copy, for a trial: the run's own has none of it yet.
+        if run is None or distance(source, run.source) in SAME_SERVER:
+            for changed, _ in scripts:
+                changed.forget()
     return result
 
 
 @contextmanager
 def _changes(
     source: Endpoint, target: Endpoint, options: Options, emit: Sink, result: Rollback
-) -> Iterator[tuple[WatchedConnection, list[tuple[Changed, Script]]]]:
+) -> Iterator[tuple[Recorded | None, WatchedConnection, list[tuple[Changed, Script]]]]:
     """What has changed since it was noted. Nobody writes to the target's tables while it is looked at."""
     with ExitStack() as stack:
         whole = stack.enter_context(compared(source, target, options, emit))
-        both, left_out = _of_both_sides(whole)
+        left_out = _require_whole(whole, options)
+        both, lost = _of_both_sides(whole)
+        left_out += lost
         _require_prepared(both)
         if gone := Scope(both).gone:
             raise blocked(gone)
@@ -226,7 +234,24 @@ def _changes(
         moved = {one.source for one in result.tables}
         losses = _losses(both, [table for table in tables if table.source in moved])
         result.findings += [*left_out, *losses, *_numbers(both)]
-        yield here, scripts
+        yield both.run, here, scripts
+
+
+def _require_whole(both: Compared, options: Options) -> list[Finding]:
+    """What is to be said of the run by whose plan rows go back.
+
+    Raises BlockedError where other runs have made tables of the schema, and none is named: changes of these
+    would be left out.
+    """
+    if both.run is not None and both.run.elsewhere and options.run is None:
+        others = both.run.elsewhere
+        raise BlockedError(
+            f"{counted(len(others), 'table')} of other runs would be left out",
+            code=Code.V133,
+            details=first_of([f"{name}: run {others[name]}" for name in sorted(others)], _MOST),
+            hint=f"--run {both.run.run}, and the same command for each of the other runs",
+        )
+    return [one for one in both.findings if one.code == Code.V114]
 
 
 def _of_both_sides(both: Compared) -> tuple[Compared, list[Finding]]:

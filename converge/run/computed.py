@@ -18,19 +18,21 @@ def prove_views(plan: Plan, workers: Workers, result: Result, emit: Sink) -> Non
     """Compares what views and the expressions of indexes give; notes what came of each."""
     refused = {one.object for one in result.findings if one.code == Code.P052}
     tables = {table.source: table for table in plan.tables}
-    todo = {one.source: ViewTask(plan.schema, one, tables.get(one.table))
+    # A view may be called as an index is told: table.index.
+    todo = {(one.kind, one.source): ViewTask(plan.schema, one, tables.get(one.table))
             for one in plan.computed if one.source not in refused}  # fmt: skip
     # Tables that do not have the source's rows in the target, as is said already.
     other = {one.table: f"{one.table}, whose rows differ" for one in result.differences}
-    other |= {one.table: f"{one.table}, of which the map changes values" for one in result.changes}
+    changes = [one for one in result.changes if one.policy != "keep"]
+    other |= {one.table: f"{one.table}, of which the map changes values" for one in changes}
     other |= {one.table: f"{one.table}, of which rows were rejected" for one in result.rejects}
-    done: dict[str, tuple[ViewResult, list[Difference]]] = {}
+    done: dict[tuple[str, str], tuple[ViewResult, list[Difference]]] = {}
     for answer in workers.work(todo.values()):
         if isinstance(answer, tuple):
-            done[answer[0].name] = answer
+            done[answer[0].kind, answer[0].name] = answer
             emit(Advanced("views", answer[0].name))
-    for name, task in todo.items():
-        one, differences = done[name]
+    for which, task in todo.items():
+        one, differences = done[which]
         reads = [other[table] for table in task.computed.reads if table in other]
         if differences and reads:
             one = replace(one, state="not compared", why=f"its rows differ, and it reads {reads[0]}")

@@ -67,6 +67,7 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
         _drop_foreign_keys(ledger, plan)
         _drop_triggers(ledger, plan)
         for table, found in chunks.items():
+            _require_unmerged(ledger, plan.table(table))
             whole = not _remove(ledger, plan, plan.table(table), found, written[table])
             ledger.connection.execute(
                 "WITH gone AS (DELETE FROM converge.reject WHERE run_id = %(run)s "
@@ -113,6 +114,16 @@ def _remove(
     if (others and not table.rows) or gone != _rows(chunks):
         raise _changed_since(f"rows of {quoted} have been changed since the run has written them")
     return True
+
+
+def _require_unmerged(ledger: Ledger, table: TablePlan) -> None:
+    """Raises BlockedError where rows of the target are back beside those of the chunks: those whose keys the
+    source had, and no longer has, would not come back."""
+    if table.rows != "merge":
+        return
+    query = "SELECT 1 FROM converge.step WHERE run_id = %s AND phase = 'merge' AND object = %s"
+    if ledger.connection.execute(query, (ledger.run, table.source)).fetchone():
+        raise _changed_since(f"the target's own rows of {table.source} are merged with them already")
 
 
 def _rows(chunks: Sequence[LedgerChunk]) -> int:

@@ -77,7 +77,7 @@ def sums(digest: tuple[str, str]) -> tuple[str, str]:
 
 def of_table(schema: str, table: TablePlan) -> Relation:
     """The rows of a table, without those that a merge has kept of the target."""
-    fields = tuple(map(_field, table.columns))
+    fields = tuple(map(_field, on_target.told(table.columns)))
     key = tuple(fields[table.columns.index(column)] for column in table.keys)
     return Relation(table.source, my_name(table.source), on_target.rows_of(schema, table), fields, key)
 

@@ -17,7 +17,7 @@ from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.digest import Moment
 from converge.postgres.following import note_start, read_following
-from converge.postgres.history import record_verification
+from converge.postgres.history import SAME_SERVER, distance, record_verification
 from converge.postgres.made import changed_since, too_low, validate_keys
 from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here
@@ -83,7 +83,7 @@ def verify(
         if repair is None or repair.on_sql is None:
             # What a sync has brought the target to is the run's source from now on.
             synced = repair is not None and repair.catches_up
-            _record(both, level, scope.partly, result, synced=synced)
+            _record(source, both, level, scope.partly, result, synced=synced)
     return result
 
 
@@ -200,13 +200,16 @@ def _compare_schema(both: Compared, result: Result) -> None:
     result.not_compared.append(NotCompared("schema", both.plan.schema, why))
 
 
-def _record(both: Compared, level: VerifyLevel, partly: str | None, result: Result, *, synced: bool) -> None:
+def _record(
+    source: Endpoint, both: Compared, level: VerifyLevel, partly: str | None, result: Result, *, synced: bool
+) -> None:
     """The ledger's entry, where there is a run that it belongs to, and the role may write: whether it is of
     the run's own plan and source, so that it says something of the run."""
     if both.run is None:
         return
     plan = both.run.plan
-    own = both.plan.digest == plan.digest and (synced or both.plan.source == both.run.source)
+    same = distance(source, both.run.source) in SAME_SERVER
+    own = both.plan.digest == plan.digest and (synced or same)
     unequal = [
         one.source
         for one in result.tables

@@ -7,6 +7,7 @@ are compared by value. What need not be equal, like RAND(), is left out and make
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,7 +41,7 @@ from converge.run.relation import (
 )
 from converge.run.retry import is_gone
 from converge.run.suspects import Suspects, by_size
-from converge.types.field import Field, shown
+from converge.types.field import Field, is_long, shown
 from converge.types.results import field
 
 _FETCHED_VALUES = 30_000
@@ -191,9 +192,12 @@ class ViewComparison:
 
     def _drill(self, relation: Relation, order: list[Field], *, certain: bool) -> list[Difference]:
         """Examples of rows that differ by value; none where they only print differently."""
+        lists = [place for place, one in enumerate(relation.fields) if one.judge == "list"]
+        long = False
         try:
             for source, target in self._portions(relation):
                 left, right, near = unequal(relation.fields, source, target)
+                long = long or _long_values(source, lists) != _long_values(target, lists)
                 if self._computed.limited and (left or right):
                     left, right, _ = unequal(relation.fields, *self._tied(relation, order, source, target))
                     self._note("" if left or right else "which of the rows that tie LIMIT takes is open")
@@ -201,6 +205,11 @@ class ViewComparison:
                     return _examples(self._computed.source, relation.fields, left, right)
                 if near:
                     self._note(f"approximate numbers differ by no more than {TOLERANCE:g} of their size")
+            if long:
+                most = _LONG["list"]
+                raise NotComparedError(
+                    f"lists of more than {most:,} bytes differ, and only their sizes are equal"
+                )
         except (NotComparedError, SourceError, psycopg.Error, pymysql.err.Error) as error:
             reason = self._told(error)
             if isinstance(reason, BrokenError) or not certain or self._computed.limited:
@@ -316,6 +325,11 @@ def _expressions(one: Computed, table: TablePlan, schema: str, indexed: Sequence
         f"(SELECT {source} FROM {my_name(table.source)}) AS computed",
         f"(SELECT {target} FROM {pg_name(schema, table.target)}) AS computed",
     )
+
+
+def _long_values(rows: Sequence[Row], places: Sequence[int]) -> Counter[str | None]:
+    """Those of these columns that are too long to be fetched, by their digests."""
+    return Counter(row[place] for row in rows for place in places if is_long(row[place]))
 
 
 def _examples(view: str, fields: Sequence[Field], left: list[Row], right: list[Row]) -> list[Difference]:

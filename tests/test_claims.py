@@ -1,0 +1,166 @@
+"""What a verdict may claim: not more than was compared, and nothing for what another one has found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Ran, converge, migrated, mysql, postgres
+
+from converge.mapping.read import load
+from converge.model.documents import together
+from converge.model.endpoint import parse
+from converge.model.evidence import NOTHING_KNOWN
+from converge.model.recorded import Recorded
+from converge.postgres.connect import connect
+from converge.postgres.history import last_recorded, replace_plan
+
+Ends = tuple[str, str]
+TWO = (
+    "CREATE TABLE a (id INT PRIMARY KEY, v INT); CREATE TABLE b LIKE a; INSERT INTO a VALUES (1, 1), (2, 2); "
+)
+TWO += "INSERT INTO b SELECT * FROM a"
+
+
+def run(command: str, ends: Ends, *more: str) -> Ran:
+    return converge(command, "--source", ends[0], "--target", ends[1], "--json", *more)
+
+
+def status(ends: Ends) -> str:
+    return str(converge("status", "--target", ends[1], "--json").json["verdict"])
+
+
+def written(folder: Path, name: str, text: str) -> str:
+    file = folder / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, "utf-8")
+    return str(file)
+
+
+def test_maps_of_one_name_do_not_answer_for_each_other(databases: Ends, tmp_path: Path) -> None:
+    entry = '[[check]]\nname = "{}"\ntarget = "SELECT count(*) FROM a"\nequals = {}\n'
+    maps = [
+        written(tmp_path, f"{name}/shop.toml", entry.format(name, rows))
+        for name, rows in (("x", 3), ("y", 2))
+    ]
+    assert [one.place for one in load(maps).checks] == ["x/shop [[check]] #1", "y/shop [[check]] #1"]
+    mysql(databases[0], TWO)
+    ran = run("migrate", databases, "--map", maps[0], "--map", maps[1])
+    assert (ran.code, [one["state"] for one in ran.json["checks"]]) == (1, ["differs", "ok"]), ran.err
+    own = written(tmp_path, "maps/kratos.toml", '[map]\nextends = ["kratos"]\n' + entry.format("own", 0))
+    places = [one.place for one in load([own]).checks]
+    assert places[0] == "maps/kratos [[check]] #1" and len({*places}) == len(places) > 1
+
+
+def test_a_part_does_not_speak_for_the_rest(databases: Ends) -> None:
+    migrated(databases, TWO)
+    assert run("verify", databases).json["verdict"] == "verified"
+    postgres(databases[1], "UPDATE a SET v = 9 WHERE id = 1")
+    assert run("verify", databases, "--include", "a").code == 1
+    assert run("verify", databases, "--include", "b").code == 0
+    assert status(databases) == "differs"
+    assert run("verify", databases, "--repair", "--yes").json["verdict"] == status(databases) == "verified"
+
+
+def test_what_another_user_finds_counts(databases: Ends) -> None:
+    source, target = migrated(databases, TWO)
+    postgres(target, "UPDATE a SET v = 9 WHERE id = 1")
+    mysql(source, "CREATE USER cvg_auditor@'%' IDENTIFIED WITH mysql_native_password BY ''")
+    try:
+        mysql(source, "GRANT ALL ON *.* TO cvg_auditor@'%'")
+        ran = run("verify", (source.replace("root@", "cvg_auditor@"), target))
+        assert (ran.code, status(databases)) == (1, "differs"), ran.err
+    finally:
+        mysql(source, "DROP USER cvg_auditor@'%'")
+
+
+def test_a_plan_that_was_extended_was_not_compared(databases: Ends) -> None:
+    source, target = migrated(databases, TWO)
+    assert run("verify", databases).json["verdict"] == status(databases) == "verified"
+    with connect(parse(target)) as connection:
+        known = last_recorded(connection, parse(source), None)
+        assert isinstance(known, Recorded)
+        numbers = {number: number for number in range(len(known.plan.statements))}
+        replace_plan(connection, known.run, known.plan, NOTHING_KNOWN, numbers)
+    assert status(databases) == "migrated"
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [([("differs", 0), ("blocked", 3)], 3), ([("failed", 0), ("failed", 5)], 5), ([("verified", 0)] * 2, 0)],
+)
+def test_no_database_hides_anothers_error(ends: list[tuple[str, int]], code: int) -> None:
+    documents: list[dict[str, Any]] = [
+        {"name": str(number), "verdict": verdict, "exit_code": one}
+        for number, (verdict, one) in enumerate(ends)
+    ]
+    assert together("status", documents)["exit_code"] == code
+
+
+def test_keys_that_a_map_makes_equal_are_followed_as_a_whole(databases: Ends, tmp_path: Path) -> None:
+    """Else all rows of a key of the target are replaced by those of one key of the source."""
+    text = '[[column]]\nmatch = { column = "k" }\nto = "integer"\npolicy = { fraction = "cut" }\n'
+    map_ = written(tmp_path, "cut.toml", text + '[[index]]\nmatch = { index = "PRIMARY" }\nskip = true\n')
+    mysql(
+        databases[0],
+        "CREATE TABLE t (k DECIMAL(6,2) PRIMARY KEY, v INT); INSERT INTO t VALUES (1.1, 1), (1.2, 2)",
+    )
+    ran = run("migrate", databases, "--map", map_)
+    assert ran.code == 0, ran.err
+    for change, rows in (
+        ("UPDATE t SET v = 5 WHERE k = 1.1", [(1, 2), (1, 5)]),
+        ("UPDATE t SET v = v + 1", [(1, 3), (1, 6)]),
+        ("DELETE FROM t WHERE k = 1.2", [(1, 6)]),
+    ):
+        mysql(databases[0], change)
+        ran = run("follow", databases, "--once")
+        assert ran.code == 0, ran.err
+        assert postgres(databases[1], "SELECT k, v FROM t ORDER BY v") == rows
+
+
+def test_long_lists_are_not_equal_by_their_size(databases: Ends) -> None:
+    """The order of a list without one is open, and a long one is not fetched to be sorted."""
+    source, target = databases
+    mysql(source, "CREATE TABLE u (id INT AUTO_INCREMENT PRIMARY KEY, team INT, mail VARCHAR(100)); "
+          "INSERT INTO u (team, mail) WITH RECURSIVE n (i) AS "
+          "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+          "SELECT 1, CONCAT(REPEAT('a', 90), i) FROM n; "
+          "CREATE VIEW v AS SELECT team, GROUP_CONCAT(mail) AS mails FROM u GROUP BY team")  # fmt: skip
+    assert run("migrate", databases).json["verdict"] == "verified"
+    shouted = "SELECT team, string_agg(upper(mail), ',') AS mails FROM u GROUP BY team"
+    postgres(target, f"CREATE OR REPLACE VIEW v AS {shouted}")
+    (view,) = run("verify", databases).json["views"]
+    assert (view["state"], "more than 64,000 bytes differ" in view["why"]) == ("not compared", True), view
+
+
+def test_a_value_that_is_kept_excuses_no_view(databases: Ends) -> None:
+    source, target = databases
+    mysql(source, "SET sql_mode = ''; CREATE TABLE t (id INT PRIMARY KEY, s ENUM('', 'a'), n INT); "
+          "INSERT IGNORE INTO t VALUES (1, 'wrong', 1), (2, 'a', 2); "
+          "CREATE VIEW v AS SELECT id, n FROM t")  # fmt: skip
+    ran = run("migrate", databases)
+    assert (ran.json["verdict"], [one["policy"] for one in ran.json["changes"]]) == ("verified", ["keep"]), (
+        ran.err
+    )
+    postgres(target, "CREATE OR REPLACE VIEW v AS SELECT id, n + 1 AS n FROM t")
+    assert [one["state"] for one in run("verify", databases).json["views"]] == ["differs"]
+
+
+def test_an_empty_label_alone_is_not_null(databases: Ends) -> None:
+    migrated(databases, "CREATE TABLE t (e ENUM('', 'a') NOT NULL); INSERT INTO t VALUES (''), ('a')")
+    postgres(databases[1], "ALTER TABLE t ALTER e DROP NOT NULL")
+    postgres(databases[1], "UPDATE t SET e = NULL WHERE e = ''")
+    ran = run("verify", databases)
+    assert ran.json["tables"][0]["verified"] is False and ran.json["differences"], ran.out
+
+
+def test_a_view_that_is_called_as_an_index_is_compared(databases: Ends) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, n INT, KEY i ((n + 1))); INSERT INTO t VALUES (1, 1); "
+          "CREATE VIEW `t.i` AS SELECT id, n FROM t")  # fmt: skip
+    ran = run("migrate", databases)
+    assert {(one["kind"], one["name"]) for one in ran.json["views"]} == {("view", "t.i"), ("index", "t.i")}
+    postgres(target, 'CREATE OR REPLACE VIEW "t.i" AS SELECT id, n + 1 AS n FROM t')
+    states = {one["kind"]: one["state"] for one in run("verify", databases).json["views"]}
+    assert states == {"view": "differs", "index": "equal"}
