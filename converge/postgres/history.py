@@ -117,7 +117,7 @@ def last_verification(
 
     With `others` also one by another plan or with another source, which says nothing of the run. `full` is
     the last that has compared all rows of all tables. With `standing` one that has found other rows goes
-    before later ones, until all are compared: a comparison of other tables does not take it back.
+    before later ones, until all are compared, whatever a comparison of other tables finds.
     """
     if not _readable(connection, "report", "verification"):
         return None
