@@ -134,19 +134,6 @@ def test_long_lists_are_not_equal_by_their_size(databases: Ends) -> None:
     assert (view["state"], "more than 64,000 bytes differ" in view["why"]) == ("not compared", True), view
 
 
-def test_a_value_that_is_kept_excuses_no_view(databases: Ends) -> None:
-    source, target = databases
-    mysql(source, "SET sql_mode = ''; CREATE TABLE t (id INT PRIMARY KEY, s ENUM('', 'a'), n INT); "
-          "INSERT IGNORE INTO t VALUES (1, 'wrong', 1), (2, 'a', 2); "
-          "CREATE VIEW v AS SELECT id, n FROM t")  # fmt: skip
-    ran = run("migrate", databases)
-    assert (ran.json["verdict"], [one["policy"] for one in ran.json["changes"]]) == ("verified", ["keep"]), (
-        ran.err
-    )
-    postgres(target, "CREATE OR REPLACE VIEW v AS SELECT id, n + 1 AS n FROM t")
-    assert [one["state"] for one in run("verify", databases).json["views"]] == ["differs"]
-
-
 def test_an_empty_label_alone_is_not_null(databases: Ends) -> None:
     migrated(databases, "CREATE TABLE t (e ENUM('', 'a') NOT NULL); INSERT INTO t VALUES (''), ('a')")
     postgres(databases[1], "ALTER TABLE t ALTER e DROP NOT NULL")

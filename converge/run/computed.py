@@ -23,8 +23,7 @@ def prove_views(plan: Plan, workers: Workers, result: Result, emit: Sink) -> Non
             for one in plan.computed if one.source not in refused}  # fmt: skip
     # Tables that do not have the source's rows in the target, as is said already.
     other = {one.table: f"{one.table}, whose rows differ" for one in result.differences}
-    changes = [one for one in result.changes if one.policy != "keep"]
-    other |= {one.table: f"{one.table}, of which the map changes values" for one in changes}
+    other |= {one.table: f"{one.table}, of which the map changes values" for one in result.changes}
     other |= {one.table: f"{one.table}, of which rows were rejected" for one in result.rejects}
     done: dict[tuple[str, str], tuple[ViewResult, list[Difference]]] = {}
     for answer in workers.work(todo.values()):
