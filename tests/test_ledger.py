@@ -36,6 +36,7 @@ def shape(target: str) -> list[list[tuple[object, ...]]]:
 
 
 def by_alembic(target: str, revision: str) -> None:
+    ask(target, "CREATE SCHEMA converge")
     config = Config()
     config.set_main_option("script_location", str(folder("migrations")))
     with engine(parse(target)).begin() as connection:

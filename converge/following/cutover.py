@@ -34,6 +34,7 @@ from converge.postgres.existing import read_existing
 from converge.postgres.following import note_certificate, read_following
 from converge.postgres.made import changed_since, gone_sequences, set_next_values, unchecked_keys
 from converge.postgres.query import value
+from converge.run.compared import require_whole
 from converge.run.options import Options
 from converge.run.proof import Proof
 
@@ -77,7 +78,11 @@ def cutover(
     with opened(source, target, options, emit, "cutover") as open_:
         result.findings += open_.findings
         result.not_migrated = open_.not_migrated
-        _require_whole(open_, options)
+        hint = (
+            "converge migrate --recreate --follow makes all by one run; or "
+            f"--run {open_.run.run} cuts over to its tables alone, and sync --run brings the others"
+        )
+        require_whole(open_.run, options, Code.W010, hint)
         _require_parents(open_)
         _require_sequences(open_)
         run = _Cutover(open_, window, emit, result)
@@ -284,19 +289,6 @@ def _not_still(why: str) -> BlockedError:
         code=Code.W011,
         hint="stop every writer, jobs too: SET GLOBAL super_read_only = ON; ends their commits",
     )
-
-
-def _require_whole(open_: Open, options: Options) -> None:
-    """Raises BlockedError where other runs have made tables of the schema, which this cutover leaves out."""
-    others = open_.run.elsewhere
-    if others and options.run is None:
-        raise BlockedError(
-            f"{counted(len(others), 'table')} of other runs would be left out",
-            code=Code.W010,
-            details=[f"{name}: run {others[name]}" for name in sorted(others)[:_MOST_NAMED]],
-            hint=f"converge migrate --recreate --follow makes all by one run; or --run {open_.run.run} cuts "
-            "over to its tables alone, and sync --run brings the others",
-        )
 
 
 def _require_parents(open_: Open) -> None:

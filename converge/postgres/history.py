@@ -88,7 +88,7 @@ def standing_runs(connection: psycopg.Connection[Any], server: Endpoint) -> list
     for (run,) in connection.execute(query).fetchall():
         with suppress(UsageError):  # a dump, which has a name and no address
             database = parse(run["source"]).database
-            if distance(replace(server, database=database), run["source"]) in (0, 1):
+            if distance(replace(server, database=database), run["source"]) in SAME_SERVER:
                 last[database, run["target_schema"]] = run
     return [
         (database, schema, run["state"] == "finished")
@@ -405,7 +405,7 @@ def _elsewhere(connection: psycopg.Connection[Any], run: int, source: Endpoint, 
     return {
         table: other
         for other, url, targets in connection.execute(query, (run, plan.schema))
-        if distance(source, url) in (0, 1)
+        if distance(source, url) in SAME_SERVER
         for table in targets
         if other > run or table not in own
     }

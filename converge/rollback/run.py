@@ -42,7 +42,7 @@ from converge.rollback.changes import Changed, Script
 from converge.rollback.inverse import noted_by, one_way, partly_lost
 from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
 from converge.run.blockers import blocked
-from converge.run.compared import Compared, Scope, compared, narrowed
+from converge.run.compared import Compared, Scope, compared, narrowed, require_whole
 from converge.run.options import Options
 from converge.run.relation import Row, row_text
 
@@ -109,7 +109,7 @@ def prepare_rollback(source: Endpoint, target: Endpoint, options: Options, emit:
     """
     result = Rollback("prepare", str(source), str(target))
     with compared(source, target, options, emit) as both:
-        left_out = _require_whole(both, options)
+        left_out = _by_run(both, options)
         both, gone = _of_both_sides(both)
         left_out += gone
         tables = _going_back(both.plan)
@@ -198,7 +198,7 @@ def _changes(
     """What has changed since it was noted. Nobody writes to the target's tables while it is looked at."""
     with ExitStack() as stack:
         whole = stack.enter_context(compared(source, target, options, emit))
-        left_out = _require_whole(whole, options)
+        left_out = _by_run(whole, options)
         both, lost = _of_both_sides(whole)
         left_out += lost
         _require_prepared(both)
@@ -237,20 +237,11 @@ def _changes(
         yield both.run, here, scripts
 
 
-def _require_whole(both: Compared, options: Options) -> list[Finding]:
-    """What is to be said of the run by whose plan rows go back.
-
-    Raises BlockedError where other runs have made tables of the schema, and none is named: changes of these
-    would be left out.
-    """
-    if both.run is not None and both.run.elsewhere and options.run is None:
-        others = both.run.elsewhere
-        raise BlockedError(
-            f"{counted(len(others), 'table')} of other runs would be left out",
-            code=Code.V133,
-            details=first_of([f"{name}: run {others[name]}" for name in sorted(others)], _MOST),
-            hint=f"--run {both.run.run}, and the same command for each of the other runs",
-        )
+def _by_run(both: Compared, options: Options) -> list[Finding]:
+    """What is to be said of the run by whose plan rows go back. Raises BlockedError where it is not all."""
+    if both.run is not None:
+        hint = f"--run {both.run.run}, and the same command for each of the other runs"
+        require_whole(both.run, options, Code.V133, hint)
     return [one for one in both.findings if one.code == Code.V114]
 
 

@@ -170,6 +170,21 @@ def others_of(run: Recorded, names: Set[str] = frozenset()) -> Iterator[Finding]
         yield Finding(Code.V114, "note", "plan", message, f"--run {other}")
 
 
+def require_whole(run: Recorded, options: Options, code: Code, hint: str) -> None:
+    """Raises BlockedError where other runs have made tables of the schema, and the options name no run: these
+    tables would be left out."""
+    if run.elsewhere and options.run is None:
+        others = [f"{name}: run {other}" for name, other in sorted(run.elsewhere.items())]
+        raise BlockedError(
+            f"{counted(len(others), 'table')} of other runs would be left out",
+            code=code,
+            details=first_of(
+                [f"{name}: run {other}" for name, other in sorted(run.elsewhere.items())], _SHOWN
+            ),
+            hint=hint,
+        )
+
+
 def lost(plan: Plan, elsewhere: Container[str]) -> list[Finding]:
     """What the plan loses; what it has left out, and another run has migrated, is not lost."""
     return [one for one in plan.findings if one.severity == "lossy" and one.object not in elsewhere]
