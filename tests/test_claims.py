@@ -151,3 +151,58 @@ def test_a_view_that_is_called_as_an_index_is_compared(databases: Ends) -> None:
     postgres(target, 'CREATE OR REPLACE VIEW "t.i" AS SELECT id, n + 1 AS n FROM t')
     states = {one["kind"]: one["state"] for one in run("verify", databases).json["views"]}
     assert states == {"view": "differs", "index": "equal"}
+
+
+def test_another_address_of_the_server_does_not_hide_a_run(databases: Ends) -> None:
+    """Such as a tunnel's: the tables that one run has left out, another has made."""
+    source, target = databases
+    mysql(source, TWO)
+    name = source.replace("127.0.0.1", "localhost")
+    assert run("migrate", databases, "--exclude", "b").code == 0
+    assert run("migrate", (name, target), "--include", "b").code == 0
+    for address, other in (
+        (source, 2),
+        (name, 1),
+        (source.replace("127.0.0.1", "127.1") + "?ssl-mode=DISABLED", 1),
+    ):
+        ends = (address, target)
+        refused = run("cutover", ends, "--stop", "true")
+        assert (refused.code, f"{'ab'[other - 1]}: run {other}" in refused.err) == (3, True), refused.err
+        assert "W010" in refused.err and "V133" in run("rollback", ends, "--prepare").err
+        assert f"of run {other} and not of run" in run("verify", ends).out
+    # Whoever has cut over to one run's tables has not cut over to the others'.
+    assert run("cutover", databases, "--run", "2", "--stop", "true").code == 0
+    again = run("cutover", (name, target), "--stop", "true")
+    assert (again.code, "a: run 1" in again.err) == (3, True), again.err
+    assert run("cutover", databases, "--run", "2", "--stop", "true").code == 0
+
+
+def test_the_last_run_counts_whoever_began_it(databases: Ends) -> None:
+    source, target = databases
+    assert migrated(databases, TWO)
+    mysql(source, "CREATE USER cvg_second@'%' IDENTIFIED WITH mysql_native_password BY ''")
+    try:
+        mysql(source, "GRANT ALL ON *.* TO cvg_second@'%'")
+        ran = run("migrate", (source.replace("root@", "cvg_second@"), target), "--recreate", "--yes")
+        assert ran.code == 0, ran.err
+        ran = run("verify", databases)
+        assert (ran.code, "compared by the plan of run 2" in ran.out) == (0, True), ran.err
+    finally:
+        mysql(source, "DROP USER cvg_second@'%'")
+
+
+def test_a_view_of_changed_values_does_not_stop_a_cutover(databases: Ends, tmp_path: Path) -> None:
+    map_ = written(
+        tmp_path, "zero.toml", '[[column]]\nmatch = { column = "day" }\npolicy = { zero_date = "null" }\n'
+    )
+    mysql(databases[0], "SET sql_mode = ''; CREATE TABLE t (id INT PRIMARY KEY, day DATE); "
+          "INSERT INTO t VALUES (1, '0000-00-00'); CREATE VIEW v AS SELECT id, day FROM t")  # fmt: skip
+    assert run("migrate", databases, "--map", map_).code == 0
+    ran = run("cutover", databases, "--dry-run")
+    assert (ran.code, ran.json["verdict"]) == (0, "ready"), ran.err
+    assert [one["state"] for one in ran.json["views"]] == ["not compared"]
+    assert [one["rows"] for one in ran.json["changes"]] == [1]
+    postgres(databases[1], "CREATE OR REPLACE VIEW v AS SELECT id + 1 AS id, day FROM t")
+    mysql(databases[0], "UPDATE t SET day = '2000-01-01'")
+    ran = run("cutover", databases, "--dry-run")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err

@@ -24,7 +24,7 @@ from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.made import changed_since, validate_keys
-from converge.run.compared import recorded_run
+from converge.run.compared import recorded_run, require_whole
 from converge.run.connections import explained
 from converge.run.options import Options
 
@@ -37,7 +37,10 @@ def finished(
     result: Result,
     on_certificate: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
-    """Finishes what an earlier cutover of the run has left; its certificate, or {} where there was none."""
+    """Finishes what an earlier cutover of the run has left; its certificate, or {} where there was none.
+
+    Raises BlockedError where tables of other runs were not cut over to by it.
+    """
     run = recorded_run(source, target, options)
     if not isinstance(run, Recorded) or run.state != "finished":
         return {}
@@ -47,6 +50,7 @@ def finished(
         following = read_following(there, run.run)
         if following is None or not (certificate := following.certificate):
             return {}
+        require_all_runs(run, options)
         with cut_over(certificate, source, target):
             on_certificate(certificate)
             finish(run, there, emit, result)
@@ -55,6 +59,15 @@ def finished(
     words = f"cut over at {certificate['at']}; nothing is compared anew"
     result.findings.append(Finding(Code.W014, "note", "target", words))
     return certificate
+
+
+def require_all_runs(run: Recorded, options: Options) -> None:
+    """Raises BlockedError where the schema has tables of other runs, and the options name no run."""
+    hint = (
+        "converge migrate --recreate --follow makes all by one run; or "
+        f"--run {run.run} cuts over to its tables alone, and sync --run brings the others"
+    )
+    require_whole(run, options, Code.W010, hint)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.following.afterwards import compared_tables, cut_over, finish, finished
+from converge.following.afterwards import compared_tables, cut_over, finish, finished, require_all_runs
 from converge.following.epoch import TRIES, Epoch
 from converge.following.follow import Open, note_unequal, opened
 from converge.model.arguments import Checked
@@ -34,7 +34,6 @@ from converge.postgres.existing import read_existing
 from converge.postgres.following import note_certificate, read_following
 from converge.postgres.made import changed_since, gone_sequences, set_next_values, unchecked_keys
 from converge.postgres.query import value
-from converge.run.compared import require_whole
 from converge.run.options import Options
 from converge.run.proof import Proof
 
@@ -78,11 +77,7 @@ def cutover(
     with opened(source, target, options, emit, "cutover") as open_:
         result.findings += open_.findings
         result.not_migrated = open_.not_migrated
-        hint = (
-            "converge migrate --recreate --follow makes all by one run; or "
-            f"--run {open_.run.run} cuts over to its tables alone, and sync --run brings the others"
-        )
-        require_whole(open_.run, options, Code.W010, hint)
+        require_all_runs(open_.run, options)
         _require_parents(open_)
         _require_sequences(open_)
         run = _Cutover(open_, window, emit, result)
@@ -161,9 +156,12 @@ class _Cutover:
         assert there is not None
         result.tables = compared_tables(plan, open_.proof.tables())
         result.verdict = "verified"
-        Proof(
+        proof = Proof(
             plan, open_.proof.workers, open_.prepared.source, there, {}, "full", result, self.emit, {}
-        ).prove_computed()  # fmt: skip
+        )  # fmt: skip
+        # A view that shows what a policy has changed has other rows.
+        proof.count_changes()
+        proof.prove_computed()
 
     # ---- the window ------------------------------------------------------------------------------------
 

@@ -358,7 +358,7 @@ def last_recorded(
     none to be seen.
 
     Another user of the same server is the same source; so is a database of the same name elsewhere, such as
-    a replica, where no run has this very address.
+    a replica, where no run has the address of this server.
     """
     tables = ledger_tables(connection)
     which = f"run {number} of this source" if number else "run of this source"
@@ -373,7 +373,9 @@ def last_recorded(
         "AND (%(number)s::bigint IS NULL OR id = %(number)s) ORDER BY id DESC",
         {"schema": schema, "number": number},
     ).fetchall()
-    ranked = [(rank, -run) for run, url in rows if (rank := distance(source, url)) is not None]
+    ranked = [
+        (rank not in SAME_SERVER, -run) for run, url in rows if (rank := distance(source, url)) is not None
+    ]
     if not ranked:
         return none
     run = -min(ranked)[1]
@@ -391,12 +393,15 @@ def last_recorded(
     known: Plan = decode(Plan, plan)
     return Recorded(
         run, url, state, started, decode(RunOptions, options), known, _made(made), position,
-        _elsewhere(connection, run, source, known),
+        _elsewhere(connection, run, source if url == str(source) else parse(url), known),
     )  # fmt: skip
 
 
 def _elsewhere(connection: psycopg.Connection[Any], run: int, source: Endpoint, plan: Plan) -> dict[str, int]:
-    """Source tables that another finished run of this source has made, with the last such run."""
+    """Source tables that another finished run of the run's source has made, with the last such run.
+
+    What the run itself has not made may come from another address of the server, such as a tunnel's.
+    """
     query = (
         "SELECT id, source, coalesce(to_jsonb(run) -> 'targets', '{}') FROM converge.run "
         "WHERE state = 'finished' AND id <> %s AND target_schema = %s ORDER BY id"
@@ -405,9 +410,9 @@ def _elsewhere(connection: psycopg.Connection[Any], run: int, source: Endpoint, 
     return {
         table: other
         for other, url, targets in connection.execute(query, (run, plan.schema))
-        if distance(source, url) in SAME_SERVER
+        if (rank := distance(source, url)) is not None
         for table in targets
-        if other > run or table not in own
+        if table not in own or (other > run and rank in SAME_SERVER)
     }
 
 

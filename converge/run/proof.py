@@ -160,7 +160,7 @@ class Proof:
         with phase(result, self.emit, "verify", len(todo)):
             self.totals = self._totals(todo)
             result.findings += require_all_rows(self.totals.values(), self.still)
-            result.changes = list(self._changes())
+            result.changes = list(self._changes(self.totals))
             result.verdict = "differs" if result.rejects else "migrated"
             if self.level != "none":
                 for name, total in self.totals.items():
@@ -222,10 +222,16 @@ class Proof:
                 zip(self.plan.tables, sizes, strict=True), key=lambda one: one[0].rows_estimate, reverse=True
             )
             return [task for table, pages in tables for task in self._digests(table, pages)]
-        counts = [(table, self._count(table)) for table in self.plan.tables]
         if self.level == "counts":
-            return [task for _, task in counts]
-        return [replace(task, target="") for table, task in counts if change_counts(table)]
+            return [self._count(table) for table in self.plan.tables]
+        return self._change_tasks()
+
+    def _change_tasks(self) -> list[DigestTask]:
+        return [replace(self._count(table), target="") for table in self.plan.tables if change_counts(table)]
+
+    def count_changes(self) -> None:
+        """Notes in how many rows declared policies change values, as `prove` does, and compares nothing."""
+        self.result.changes = list(self._changes(self.sums(self._change_tasks(), "verify")))
 
     def sums(self, todo: Iterable[DigestTask], phase_: str) -> dict[str, Digest]:
         """Carries the queries out; returns a sum for each table."""
@@ -254,9 +260,9 @@ class Proof:
         if len(ranges) > 1:
             yield count_task(table)
 
-    def _changes(self) -> Iterator[Changed]:
+    def _changes(self, totals: Mapping[str, Digest]) -> Iterator[Changed]:
         """What the declared policies did, column by column; those that did nothing are left out."""
-        for name, total in self.totals.items():
+        for name, total in totals.items():
             columns = self.plan.table(name).columns
             places = ((column.source, change) for column in columns for change in column.changes)
             for (column, change), rows in zip(places, total.changes, strict=False):
