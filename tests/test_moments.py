@@ -370,7 +370,7 @@ def test_a_stop_is_heard_and_said_at_any_moment(moment: str) -> None:
     """Some of these Python itself ignores, or takes for another error."""
     program = (
         "import atexit, os, signal, sys, time\nfrom converge.__main__ import main\nact = lambda: None\n"
-        f"{_STOPS[moment]}\nfrom converge.cli.signals import Stopping\ninstall = Stopping.install\n"
+        f"{_STOPS[moment]}\nfrom converge.signals import Stopping\ninstall = Stopping.install\n"
         "def hear(self): install(self); act()\nStopping.install = hear\nmain()"
     )
     nowhere = ("mysql://root@127.0.0.1:1/shop", "postgresql://postgres@127.0.0.1:1/shop")

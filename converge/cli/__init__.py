@@ -20,12 +20,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from converge import __version__
-from converge.cli.signals import Stopping
 from converge.codes import Code
 from converge.errors import ConvergeError, Interrupted, UsageError, did_you_mean
 from converge.report.errors import error_json, error_text, without_passwords
 from converge.report.text import TO_PASTE
 from converge.report.words import visible
+from converge.signals import Stopping
 
 _BUG = 70
 # What a full disk, a quota or a limit says to a writer, and a terminal that is gone.

@@ -9,11 +9,11 @@ from converge.cli.exports import export_options
 from converge.cli.many import only, options_of
 from converge.cli.options import comparing_options, database_options, output_options
 from converge.cli.outputs import finish, report_option, require_reports
-from converge.cli.signals import asked_to_stop
 from converge.model.event import Sink
 from converge.model.result import Named, Results
 from converge.run.options import Options
 from converge.settings.addresses import Where, databases
+from converge.signals import asked_to_stop
 
 interval_option = click.option(
     "--interval",

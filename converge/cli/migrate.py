@@ -34,7 +34,6 @@ from converge.cli.outputs import (
     write_files,
     write_reports,
 )
-from converge.cli.signals import asked_to_stop
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
@@ -45,6 +44,7 @@ from converge.run.options import RESUME, Options, awaited
 from converge.run.proof import VerifyLevel
 from converge.settings.addresses import Chosen, Where, databases
 from converge.settings.file import read
+from converge.signals import asked_to_stop
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder

@@ -8,11 +8,11 @@ import click
 
 from converge.cli.many import only
 from converge.cli.options import output_options, place_options
-from converge.cli.signals import Leaving
 from converge.model.documents import head
 from converge.model.event import Sink
 from converge.run.options import default_jobs
 from converge.settings.addresses import Where, databases
+from converge.signals import Leaving
 
 
 @click.command("worker")

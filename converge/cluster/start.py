@@ -7,7 +7,6 @@ the command `converge worker`, in the environment that it finds, and is never tr
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from converge import signals
 from converge.cluster.join import Joining, serve
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
@@ -67,8 +67,7 @@ def _said(pipe: Connection) -> str:
 
 
 def _serve(pipe: Connection) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    signals.ignore()
     source, target, run = pipe.recv()
     try:
         serve(Joining(source, target, run, 1, _END_SECONDS, lambda: False, silent, returns=0))

@@ -20,6 +20,7 @@ from multiprocessing.context import ForkServerProcess
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
+from converge import signals
 from converge.codes import Code
 from converge.errors import ConvergeError, SourceError
 from converge.model.event import DatabaseStarted, Event, OfDatabase, Sink
@@ -192,8 +193,7 @@ class _Moving:
 
 
 def _serve(pipe: Pipe) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    signals.ignore()
     moving, parent = _Moving(pipe), multiprocessing.parent_process()
     signal.signal(_STOP, moving.stop)
     assert parent is not None

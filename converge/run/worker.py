@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import time
 import traceback
 from collections import Counter
@@ -22,6 +21,7 @@ import psycopg
 import pymysql
 from pymysql.constants import COMMAND
 
+from converge import signals
 from converge.codes import Code
 from converge.errors import ConvergeError, SourceError, TargetError
 from converge.model.check import CheckResult
@@ -271,8 +271,7 @@ def _others(reads: Iterable[Read], without: Counter[bytes]) -> Iterator[Read]:
 
 def main(pipe: Pipe) -> None:
     """The process: waits for its addresses, then serves until the coordinator says stop or is gone."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_IGN)
+    signals.ignore()
     # The driver's warnings say in other words what is raised.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:

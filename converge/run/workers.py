@@ -28,6 +28,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Progress, Sink, WorkersBusy, silent
 from converge.model.plan import Finding
 from converge.run import worker
+from converge.signals import STOPS
 
 SETTLE_SECONDS = 4.0
 _POLL_SECONDS = 0.2
@@ -90,7 +91,7 @@ def share_server(context: ForkServerContext, module: str) -> None:
         # Ctrl-C reaches it, too, and would end its imports with a traceback. The start of the tracker, else a
         # part of it, would let the signals through.
         resource_tracker.ensure_running()
-        heard = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        heard = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             forkserver.ensure_running()
         finally:

@@ -25,6 +25,7 @@ from converge.codes import Code
 from converge.sandbox import packages, process
 from converge.sandbox.kept import Job
 from converge.sandbox.server import SandboxError
+from converge.signals import STOPS
 
 _START_SECONDS = 300.0
 _PORT_ATTEMPTS = 10
@@ -45,7 +46,7 @@ class Caller:
         self._wake, wake_end = os.pipe()
         os.set_blocking(wake_end, False)
         signal.set_wakeup_fd(wake_end)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in STOPS:
             signal.signal(number, lambda *_: None)
 
     def stay(self, seconds: float) -> None:

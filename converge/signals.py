@@ -12,7 +12,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Never
 
-_ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What asks a process to stop; they reach whole process groups."""
 _EXIT = 130
 _AGAIN_SECONDS = 0.01
 # `timeout`, a shell and the terminal's own Ctrl-C may all pass on the same wish.
@@ -28,18 +29,17 @@ class Stopping:
 
     def install(self) -> None:
         """Hears signals, also those that were blocked so far. Raises KeyboardInterrupt."""
-        for number in _ALL:
+        for number in STOPS:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
                 signal.signal(number, self)
         signal.signal(signal.SIGALRM, self._raise)
         sys.unraisablehook = self._ignored
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
     def end(self) -> None:
         """The result is known, and is said whole: no signal changes it any more."""
         self._over = True
-        for number in _ALL:
-            signal.signal(number, signal.SIG_IGN)
+        ignore()
         # Python would exit by an interrupt that went through the last exec(), as dataclasses have it.
         exec("")
 
@@ -77,6 +77,12 @@ class Leaving(Stopping):
     def __call__(self, number: int, frame: FrameType | None) -> None:
         with suppress(KeyboardInterrupt):
             super().__call__(number, frame)
+
+
+def ignore() -> None:
+    """For a process that ends when the one that has started it says so."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def asked_to_stop() -> bool:
