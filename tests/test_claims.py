@@ -14,7 +14,7 @@ from converge.model.endpoint import parse
 from converge.model.evidence import NOTHING_KNOWN
 from converge.model.recorded import Recorded
 from converge.postgres.connect import connect
-from converge.postgres.history import last_recorded, replace_plan
+from converge.postgres.recorded import last_recorded, replace_plan
 
 Ends = tuple[str, str]
 TWO = (

@@ -18,7 +18,7 @@ from converge.model.endpoint import parse
 from converge.model.recorded import Recorded
 from converge.model.work import Differing, FindTask
 from converge.postgres.connect import connect
-from converge.postgres.history import last_recorded
+from converge.postgres.recorded import last_recorded
 from converge.run.choose import choose
 from converge.sandbox import Server
 

@@ -18,15 +18,10 @@ from converge.model.result import NotCompared, Result, TableResult
 from converge.model.words import counted, said
 from converge.postgres.connect import connect
 from converge.postgres.digest import digest_query, no_digest
-from converge.postgres.history import (
-    last_recorded,
-    last_run,
-    missing_tables,
-    record_verification,
-    report_of,
-)
+from converge.postgres.history import last_run, missing_tables, record_verification, report_of
 from converge.postgres.ledger import Ledger
 from converge.postgres.query import value
+from converge.postgres.recorded import last_recorded
 from converge.run.connections import explained
 from converge.run.options import RESUME
 

@@ -10,6 +10,7 @@ from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.arguments import Checked
 
+_MYSQL_PORT = 3306
 SECRET_OPTION = r"\w*(?:passw|pwd)\w*"
 """A regular expression for names of URL options whose value is a secret, as sslpassword."""
 _KINDS = {
@@ -104,6 +105,20 @@ def parse(url: str, *, origin: str = "the command line") -> Endpoint:
         options=tuple(options.items()),
         origin=origin,
     )
+
+
+def same_server(source: Endpoint, url: str) -> bool | None:
+    """Whether the address is of this very database, maybe by another user, or only of one of its name, as a
+    replica has it; None for any other, and for a dump, which has a name and no address."""
+    if url == str(source):
+        return True
+    try:
+        other = parse(url)
+    except UsageError:
+        return None
+    if other.database != source.database or source.name:
+        return None
+    return (other.host, other.port or _MYSQL_PORT) == (source.host, source.port or _MYSQL_PORT)
 
 
 def _is_local(host: str) -> bool:

@@ -20,8 +20,8 @@ from converge.model.words import said
 from converge.postgres.catalog import shape_now
 from converge.postgres.existing import read_existing
 from converge.postgres.following import Following
-from converge.postgres.history import last_made, objects_there, record_made
 from converge.postgres.query import lock_room, value
+from converge.postgres.recorded import last_made, objects_there, record_made
 
 _TUNING = frozenset(
     {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",

@@ -20,7 +20,7 @@ from converge.codes import Code
 from converge.errors import BlockedError, SourceError, first_of
 from converge.model.catalog import Table
 from converge.model.documents import document
-from converge.model.endpoint import Endpoint
+from converge.model.endpoint import Endpoint, same_server
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import my_name, pg_name
@@ -32,7 +32,6 @@ from converge.mysql.connect import connect as connect_source
 from converge.mysql.definitions import next_values
 from converge.mysql.errors import explain
 from converge.mysql.privileges import read_privileges
-from converge.postgres.history import SAME_SERVER, distance
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.made import sequence_values
 from converge.postgres.query import rows
@@ -185,7 +184,7 @@ def apply_rollback(
                 _require_equal(changed)
             cursor.execute("COMMIT")
         # Another server with such a database may be a copy, for a trial: the run's own has none of it yet.
-        if run is None or distance(source, run.source) in SAME_SERVER:
+        if run is None or same_server(source, run.source):
             for changed, _ in scripts:
                 changed.forget()
     return result

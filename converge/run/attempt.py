@@ -23,9 +23,9 @@ from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.catalog import shape_now
 from converge.postgres.following import note_start
-from converge.postgres.history import record_there
 from converge.postgres.ledger import Ledger
 from converge.postgres.made import changed_since, record_schema, set_next_values
+from converge.postgres.recorded import record_there
 from converge.postgres.saved import drop_kept, drop_saved, has_kept
 from converge.run import recheck
 from converge.run.blockers import drop, drop_left_over, empty

@@ -26,9 +26,9 @@ from converge.mysql.privileges import missing_select, read_privileges
 from converge.planner.inputs import Selection, require_matches
 from converge.postgres.connect import connect
 from converge.postgres.digest import no_digest
-from converge.postgres.history import last_recorded
 from converge.postgres.privileges import require_readable
 from converge.postgres.query import rows
+from converge.postgres.recorded import last_recorded
 from converge.postgres.target import Target, ledger_tables, read_target
 from converge.run.blockers import blocked, check_source, require_privileges
 from converge.run.connections import explained, reach

@@ -27,9 +27,9 @@ from converge.model.recorded import READER, Made, Recorded
 from converge.planner.inputs import Selection
 from converge.planner.plan import make_plan
 from converge.postgres.catalog import read_rows, shape_of
-from converge.postgres.history import record_made, replace_plan
 from converge.postgres.ledger import lock, run_steps, upgrade
 from converge.postgres.made import sequence_values
+from converge.postgres.recorded import record_made, replace_plan
 from converge.postgres.target import occupied
 from converge.run.blockers import blocked
 from converge.run.compared import narrowed

@@ -29,8 +29,8 @@ from converge.model.result import Result
 from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import changes, fingerprint
 from converge.postgres.connect import connect, end
-from converge.postgres.history import last_recorded, record_plan
 from converge.postgres.ledger import Ledger, lock, require_run, require_same, upgrade
+from converge.postgres.recorded import last_recorded, record_plan
 from converge.postgres.target import Target
 from converge.run.attempt import Job, MigrateOptions, Run
 from converge.run.blockers import check_plan, check_target

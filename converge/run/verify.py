@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from converge.codes import Code
 from converge.errors import TargetError
-from converge.model.endpoint import Endpoint
+from converge.model.endpoint import Endpoint, same_server
 from converge.model.event import Sink, phase
 from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
@@ -17,7 +17,7 @@ from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.digest import Moment
 from converge.postgres.following import note_start, read_following
-from converge.postgres.history import SAME_SERVER, distance, record_verification
+from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since, too_low, validate_keys
 from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here
@@ -208,7 +208,7 @@ def _record(
     if both.run is None:
         return
     plan = both.run.plan
-    same = distance(source, both.run.source) in SAME_SERVER
+    same = same_server(source, both.run.source)
     own = both.plan.digest == plan.digest and (synced or same)
     unequal = [
         one.source
