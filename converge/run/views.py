@@ -7,7 +7,6 @@ are compared by value. What need not be equal, like RAND(), is left out and make
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -41,7 +40,7 @@ from converge.run.relation import (
 )
 from converge.run.retry import is_gone
 from converge.run.suspects import Suspects, by_size
-from converge.types.field import Field, is_long, shown
+from converge.types.field import Field, shown
 from converge.types.results import field
 
 _FETCHED_VALUES = 30_000
@@ -192,15 +191,16 @@ class ViewComparison:
 
     def _drill(self, relation: Relation, order: list[Field], *, certain: bool) -> list[Difference]:
         """Examples of rows that differ by value; none where they only print differently."""
-        lists = [place for place, one in enumerate(relation.fields) if one.judge == "list"]
+        by_size = [replace(one, judge="size") if one.judge == "list" else one for one in relation.fields]
         long = False
         try:
             for source, target in self._portions(relation):
                 left, right, near = unequal(relation.fields, source, target)
-                long = long or _long_values(source, lists) != _long_values(target, lists)
                 if self._computed.limited and (left or right):
                     left, right, _ = unequal(relation.fields, *self._tied(relation, order, source, target))
                     self._note("" if left or right else "which of the rows that tie LIMIT takes is open")
+                long = long or bool(left or right)
+                left, right, _ = unequal(by_size, left, right)
                 if left or right:
                     return _examples(self._computed.source, relation.fields, left, right)
                 if near:
@@ -325,11 +325,6 @@ def _expressions(one: Computed, table: TablePlan, schema: str, indexed: Sequence
         f"(SELECT {source} FROM {my_name(table.source)}) AS computed",
         f"(SELECT {target} FROM {pg_name(schema, table.target)}) AS computed",
     )
-
-
-def _long_values(rows: Sequence[Row], places: Sequence[int]) -> Counter[str | None]:
-    """Those of these columns that are too long to be fetched, by their digests."""
-    return Counter(row[place] for row in rows for place in places if is_long(row[place]))
 
 
 def _examples(view: str, fields: Sequence[Field], left: list[Row], right: list[Row]) -> list[Difference]:

@@ -38,7 +38,8 @@ class Field:
     is_null: str
     """MySQL condition: `source_value` is NULL because there is none, and not because it is too long."""
     judge: str
-    """How values are compared whose texts differ: text, json, double or list."""
+    """How values are compared whose texts differ: text, json, double or list; or size, a list of which only
+    the size is known where it is long, because its order is open."""
     collated: bool = False
     """The source sorts it by a collation."""
     separator: str = ""
@@ -87,7 +88,7 @@ class Field:
         if value is None or self.judge == "text":
             return value
         if value.startswith(_MARK[0]):
-            return size_of_long(value) if self.judge == "list" and is_long(value) else value
+            return size_of_long(value) if self.judge == "size" and is_long(value) else value
         match self.judge:
             case "json":
                 try:
