@@ -51,6 +51,8 @@ class Dirty:
         """Of tables as a whole: the source's rows, and the sum of their digests."""
         self.whole: set[int] = set()
         """Tables that are replaced as a whole."""
+        self._changed: set[int] = set()
+        """Tables that are from now on with any change, because they have keys that arrive as others."""
         self.unsure: set[int] = set()
         """Tables whose values decide, because digests do not tell; only their rows were counted."""
         target.execute(
@@ -80,8 +82,8 @@ class Dirty:
 
     def add(self, number: int, key: Key, moved: bool) -> None:
         """Notes a key; `moved` where rows that refer to it may have changed with it."""
-        if not key:
-            # It has none that can be followed.
+        if not key or number in self._changed:
+            # It has none that can be followed, or none that tells its rows apart.
             self.whole.add(number)
             return
         held = self._held[number]
@@ -128,9 +130,9 @@ class Dirty:
                     if child.table not in self.whole:
                         self._cascade(source, self._tables[number], child, round_)
             round_ += 1
-        self._spread()
         for number in self.active - self.whole:
             self._target.execute(f"ANALYZE {_keys(number)}, {_rows(number)}".encode())
+        self._spread()
 
     def _numbers(self, condition: str) -> set[int]:
         self._target.execute(f"ANALYZE {_KEYS}")
@@ -160,6 +162,10 @@ class Dirty:
         reads = stream(source, f"{select_text(plan)}{table.where(keys)}")
         copy = f"COPY {_rows(table.number)} ({table.columns},{DIGEST}) FROM STDIN"
         write(self._target, copy, (encoded(parts) for _, parts in reads))
+        of_these = f"SELECT 1 FROM {my_name(plan.source)}{table.where(keys)}"
+        if table.changed and fetch(source, f"{of_these} AND ({table.changed}) LIMIT 1"):
+            self._changed.add(table.number)
+            self.whole.add(table.number)
 
     def _make(self, number: int) -> None:
         """The temporary tables of a table, once in a session."""
@@ -194,7 +200,8 @@ class Dirty:
         """Adds the keys of rows that refer to keys which have moved: as the target has them, and as the
         source has them where a cascade changes the key itself."""
         table = self._tables[child.table]
-        if parent.number in self.whole or not (child.on and table.literals and None not in table.of_texts):
+        by_key = child.on and table.literals and None not in table.of_texts
+        if parent.number in self.whole or table.number in self._changed or not by_key:
             moved = f"SELECT EXISTS (SELECT FROM {_keys(parent.number)} WHERE {MOVED})"
             if parent.number in self.whole or value(self._target, moved):
                 self.whole.add(table.number)
@@ -232,13 +239,18 @@ class Dirty:
         )
 
     def _spread(self) -> None:
-        """A table is replaced as a whole where the source makes other keys of the target's, or where one is
-        to which it refers."""
-        for number in self.active - self.whole:
-            asked = f"SELECT {self._tables[number].keys} FROM {_asked(number)}"
-            known = f"SELECT {self._tables[number].keys} FROM {_keys(number)}"
-            if value(self._target, f"SELECT EXISTS ({asked} EXCEPT {known})"):
-                self.whole.add(number)
+        """A table is replaced as a whole where the source makes other keys of the target's, where the target
+        takes the key of another row for equal, or where a table is to which it refers."""
+        for table in [self._tables[number] for number in self.active - self.whole]:
+            asked = f"SELECT {table.keys} FROM {_asked(table.number)}"
+            known = f"SELECT {table.keys} FROM {_keys(table.number)}"
+            exact = f"SELECT {table.exact_keys} FROM"
+            meant = f"{exact} {_keys(table.number)} UNION {exact} {_rows(table.number)}"
+            others = f"{exact} {table.name}{self._chosen(table)} EXCEPT ({meant})"
+            if value(self._target, f"SELECT EXISTS ({asked} EXCEPT {known})") or (
+                not table.numbered and value(self._target, f"SELECT EXISTS ({others})")
+            ):
+                self.whole.add(table.number)
         todo = [*self.whole]
         while todo:
             children = {child.table for child in self._tables[todo.pop()].children} - self.whole
@@ -261,7 +273,8 @@ class Dirty:
         plan = table.plan
         if table.number not in self.whole:
             insert = f"INSERT INTO {table.name} ({table.columns}) OVERRIDING SYSTEM VALUE"
-            rows = f"SELECT DISTINCT ON ({table.keys}) {table.columns} FROM {_rows(table.number)}"
+            # A row may be here twice, found by two keys. Others that the target takes for equal are refused.
+            rows = f"SELECT DISTINCT ON ({table.exact_keys}) {table.columns} FROM {_rows(table.number)}"
             return self._target.execute(f"{insert} {rows}".encode()).rowcount
         encoded = encode if marked(plan) else b"".join
         reads = stream(source, select_text(plan))
@@ -279,7 +292,7 @@ class Dirty:
         if table.number in self.whole:
             here = self._sums.get(table.number, (0, 0))
         else:
-            once = f"SELECT DISTINCT ON ({table.keys}) {DIGEST} AS d FROM {_rows(table.number)}"
+            once = f"SELECT DISTINCT ON ({table.exact_keys}) {DIGEST} AS d FROM {_rows(table.number)}"
             here = self._target.execute(f"SELECT count(*), sum(d) FROM ({once}) AS once".encode()).fetchall()[
                 0
             ]

@@ -22,8 +22,8 @@ from converge.model.plan import ColumnPlan, Plan, TablePlan
 from converge.model.quote import my_name, pg_name
 from converge.mysql.chunks import literal
 from converge.mysql.connect import WatchedConnection
+from converge.mysql.digest import changed_keys, row_digest
 from converge.mysql.digest import number as digest_number
-from converge.mysql.digest import row_digest
 from converge.mysql.query import fetch
 from converge.mysql.rows import select_text
 from converge.postgres.saved import is_whole
@@ -66,6 +66,8 @@ class Followed:
     children: tuple[Child, ...] = ()
     pieces: tuple[str | int, ...] = ()
     """MySQL expression of the key as COPY takes it: texts, and the places of the key's literals."""
+    changed: str = ""
+    """`changed_keys`: MySQL condition of rows after which the whole table goes with each change."""
 
     @property
     def name(self) -> str:
@@ -81,6 +83,16 @@ class Followed:
     def keys(self) -> str:
         """The same as a list."""
         return ",".join(self.key_names)
+
+    @property
+    def exact_keys(self) -> str:
+        """The same list, in which only those values are equal that are spelled alike."""
+        return ",".join(f'{name}::text COLLATE "C"' for name in self.key_names)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its key has nothing but integers, which only have one spelling."""
+        return all(_WHOLE_NUMBER.match(column.source_type) for column in self.plan.keys)
 
     @property
     def columns(self) -> str:
@@ -202,11 +214,14 @@ def _followed(
     literals = [literal_of(column) for column in columns]
     whole = Followed(number, table, own, Watched(number, len(names), (), ()), (), ())
     computed = any(column.generated is not None for column in table.keys)
+    changed = changed_keys(table, catalog)
     if not _told_apart(own, table) or None in literals or computed or table.by_prefix:
+        return whole
+    if changed and fetch(source, f"SELECT 1 FROM {my_name(table.source)} WHERE {changed} LIMIT 1"):
         return whole
     found = tuple(one for one in literals if one is not None)
     texts = tuple(of_text(one, to.target_type) for one, to in zip(columns, table.keys, strict=True))
-    made = Followed(number, table, own, watched, found, texts)
+    made = Followed(number, table, own, watched, found, texts, changed=changed)
     rows = my_name(table.source)
     expression = select_text(made.key_plan).removeprefix("SELECT ").removesuffix(f" FROM {rows}")
     places = {my_name(name): place for place, name in enumerate((*table.key, _FLAG.source))}
@@ -222,11 +237,8 @@ def _followed(
 
 
 def _told_apart(own: OwnTable, table: TablePlan) -> bool:
-    """Whether the target has at most one row of each key.
-
-    A map, or a collation there, may make keys equal that the source tells apart, and all rows of a key of the
-    target are replaced by those of one key of the source.
-    """
+    """Whether the target has at most one row of each key: all of a key are replaced by those of one key of
+    the source. Where a map, or a collation there, makes two keys equal, it refuses the second one."""
     keys = {one.target for one in table.keys}
     filled = {one.name for one in own.columns if not one.nullable}
     return any(is_whole(one) and {*one.columns} <= keys & filled for one in own.indexes)

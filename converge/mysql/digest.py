@@ -21,12 +21,14 @@ from pymysql.cursors import SSCursor
 
 from converge.codes import Code
 from converge.errors import SourceError
+from converge.model.catalog import Column, Table
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name
 from converge.mysql.query import fetch
 
 _NO_FUNCTION = (1305, 1370)
 """To an account without EXECUTE any unknown name is a stored function that it may not run."""
+_UUID_BYTES = 16
 
 
 def require_md5(connection: Connection[Any]) -> None:
@@ -91,6 +93,27 @@ def digest_query(table: TablePlan, condition: str) -> str:
 def change_counts(table: TablePlan) -> list[str]:
     """MySQL aggregates: how many rows each declared policy changes, column by column."""
     return [f"IFNULL(SUM({change.where}),0)" for column in table.columns for change in column.changes]
+
+
+def changed_keys(table: TablePlan, known: Table) -> str:
+    """MySQL condition of rows whose key arrives as another value, which may be another row's, too, and does
+    not find them in the source; empty where no key does."""
+    # No two UUIDs are one when their bytes are swapped, and the way back swaps them again.
+    changes = (change for column in table.keys for change in column.changes if change.trap != "swapped_uuid")
+    found = [change.where for change in changes]
+    found += [_other_uuid(one, known.column(one.source)) for one in table.keys if one.target_type == "uuid"]
+    return " OR ".join(f"({condition})" for condition in found if condition)
+
+
+def _other_uuid(column: ColumnPlan, known: Column) -> str:
+    """Condition of a UUID in a text that its column does not take for equal to what the target prints."""
+    if known.type in ("binary", "varbinary") and known.length == _UUID_BYTES:
+        return ""
+    printed = column.source_text
+    if known.length == 2 * _UUID_BYTES:
+        printed = f"REPLACE({printed},'-','')"
+    as_own = f"CONVERT({printed} USING {known.charset}) COLLATE {known.collation}"
+    return f"{my_name(known.name)}<>{as_own if known.collation else f'CAST({printed} AS BINARY)'}"
 
 
 Keys = Sequence[Sequence[ColumnPlan]]
