@@ -130,6 +130,7 @@ CUT, UUID, LIKE_THE_SOURCE = (
     K + 'to = "uuid"\n',
     K + 'collation = "source"\n',
 )
+SECONDS = CUT.replace('"integer"', '"timestamp(0)"')
 LOWER = "aaaaaaaa-0000-4000-8000-000000000001"
 
 
@@ -192,6 +193,44 @@ def test_a_key_that_arrives_as_another_is_seen_when_it_comes(databases: Ends, tm
         with pytest.raises(psycopg.errors.UniqueViolation), open_.epochs.next():
             pass
     assert postgres(target, "SELECT v FROM t ORDER BY k") == [(3,), (None,)]
+
+
+@pytest.mark.parametrize(
+    ("type_", "map_", "first", "other"),
+    [
+        ("DECIMAL(6,2)", CUT, "1.1", "7"),
+        ("DATETIME(3)", SECONDS, "2020-01-01 00:00:00.125", "2020-01-02 00:00:00"),
+        ("CHAR(36) COLLATE utf8mb4_bin", UUID, LOWER.upper(), LOWER.replace("1", "7")),
+        ("VARCHAR(36)", UUID, LOWER.replace("-", ""), LOWER.replace("1", "7")),
+    ],
+    ids=["number", "time", "case", "hyphens"],
+)
+def test_rows_whose_key_arrived_as_another_go_back(
+    databases: Ends, tmp_path: Path, type_: str, map_: str, first: str, other: str
+) -> None:
+    source, target = databases
+    rows = f"('{first}', 1), ('{other}', 2)"
+    mysql(source, f"CREATE TABLE t (k {type_} PRIMARY KEY, v INT); INSERT INTO t VALUES {rows}")
+    ran = run("migrate", databases, "--map", written(tmp_path, "map.toml", map_))
+    assert ran.code == 0, ran.err
+    assert run("rollback", databases, "--prepare").code == 0
+    for change, left in (("DELETE FROM t WHERE v = 1", [2]), ("UPDATE t SET v = 5", [5])):
+        postgres(target, change)
+        ran = run("rollback", databases, "--apply", "--yes")
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+        assert mysql(source, "SELECT v FROM t") == [(row,) for row in left]
+
+
+def test_an_update_of_a_row_whose_key_arrived_as_another_goes_back(databases: Ends, tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (k DECIMAL(6,2) PRIMARY KEY, v INT); INSERT INTO t VALUES (1.1, 1)")
+    ran = run("migrate", databases, "--map", written(tmp_path, "cut.toml", CUT))
+    assert ran.code == 0, ran.err
+    assert run("rollback", databases, "--prepare").code == 0
+    postgres(target, "UPDATE t SET v = 5")
+    ran = run("rollback", databases, "--apply", "--yes")
+    assert ran.code == 0, ran.err
+    assert mysql(source, "SELECT v FROM t") == [(5,)]
 
 
 def test_long_lists_are_not_equal_by_their_size(databases: Ends) -> None:

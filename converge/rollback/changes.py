@@ -22,6 +22,7 @@ from converge.model.plan import TablePlan
 from converge.model.quote import my_name, my_text, pg_name, pg_text
 from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
+from converge.mysql.digest import changed_keys
 from converge.mysql.query import fetch
 from converge.postgres.query import value
 from converge.rollback.inverse import found_by, given, noted_by, one_way, taken
@@ -104,8 +105,11 @@ class Changed:
         known: Table,
     ) -> None:  # fmt: skip
         self._source, self._target, self.table = source, target, table
-        self.key = noted_by(table)
         self._name, self._quoted = my_name(table.source), pg_name(schema, table.target)
+        changed = changed_keys(table, known)
+        others = changed and fetch(source, f"SELECT 1 FROM {self._name} WHERE {changed} LIMIT 1")
+        # The key that was noted does not find a row of another one.
+        self.key = () if others else noted_by(table)
         self._all = [one.name for one in known.columns if not one.generated]
         self.columns = [one for one in table.columns if one.source in self._all and not one_way(one)]
         computed = (one for one in table.columns if one.generated)
@@ -184,7 +188,8 @@ class Changed:
 
     def _is_whole(self) -> bool:
         """Whether any row may have changed: by TRUNCATE or DDL, or unnoticed, or the table has no key."""
-        noted = f"SELECT EXISTS (SELECT FROM {CHANGED} WHERE target_table = %s AND key IS NULL)"
+        of_all = "AND key IS NULL" if self.key else ""
+        noted = f"SELECT EXISTS (SELECT FROM {CHANGED} WHERE target_table = %s {of_all})"
         emptied = value(self._target, noted, (self._quoted,))
         return bool(emptied) or has_moved(self._target, self._quoted, self._mark)
 
