@@ -18,7 +18,6 @@ from converge.model.evidence import NOTHING_KNOWN
 from converge.model.recorded import Recorded
 from converge.postgres.connect import connect
 from converge.postgres.recorded import last_recorded, replace_plan
-from converge.postgres.history import last_recorded, replace_plan
 from converge.run.options import Options
 
 Ends = tuple[str, str]
