@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from converge.model.event import silent
 from converge.model.evidence import NOTHING_KNOWN
 from converge.model.recorded import Recorded
 from converge.postgres.connect import connect
+from converge.postgres.ledger import lock
 from converge.postgres.recorded import last_recorded, replace_plan
 from converge.run.options import Options
+from converge.sandbox.server import Server
 
 Ends = tuple[str, str]
 TWO = (
@@ -337,3 +340,40 @@ def test_a_view_of_changed_values_does_not_stop_a_cutover(databases: Ends, tmp_p
     mysql(databases[0], "UPDATE t SET day = '2000-01-01'")
     ran = run("cutover", databases, "--dry-run")
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+
+
+def test_a_repair_keeps_epochs_out_from_its_snapshot_on(databases: Ends) -> None:
+    """Else it would bring back what an epoch has replaced meanwhile, and following goes on from later."""
+    migrated(databases, TWO)
+    with connect(parse(databases[1])) as epoch:
+        lock(epoch, "follow")
+        ran = run("verify", databases, "--repair", "--yes")
+        assert (ran.code, "T009" in ran.err) == (3, True), ran.err
+        assert run("verify", databases).code == 0
+
+
+def test_a_repair_from_another_server_ends_following(
+    mysql_8033: Server,
+    mysql_8015: Server,
+    postgres_175: Server,
+    new_postgres_database: Callable[[Server], str],
+) -> None:
+    """A replica may be behind the place in the primary's log from which following would go on."""
+    target = new_postgres_database(postgres_175)
+    source, replica = (server.create_database("primary_and_replica") for server in (mysql_8033, mysql_8015))
+    try:
+        ends = migrated((source, target), TWO)
+        mysql(source, "UPDATE a SET v = 7 WHERE id = 1")
+        assert run("follow", ends, "--once").code == 0
+        mysql(replica, TWO)
+        ran = run("verify", (replica, target), "--repair", "--yes")
+        assert (ran.code, postgres(target, "SELECT v FROM a WHERE id = 1")) == (0, [(1,)]), ran.err
+        for command in (("follow", "--once"), ("cutover", "--stop", "true")):
+            ran = run(command[0], ends, *command[1:])
+            assert (ran.code, "W001" in ran.err) == (3, True), ran.err
+        assert run("sync", ends).code == 0
+        assert run("cutover", ends, "--stop", "true").code == 0
+        assert postgres(target, "SELECT v FROM a WHERE id = 1") == [(7,)]
+    finally:
+        for server in (mysql_8033, mysql_8015):
+            server.drop_database("primary_and_replica")

@@ -40,8 +40,7 @@ from converge.mysql.digest import change_counts
 from converge.mysql.rows import where
 from converge.planner.inputs import Selection, require_match
 from converge.postgres.digest import Moment, pages_of
-from converge.postgres.following import require_not_cut_over
-from converge.postgres.ledger import lock, upgrade, writers
+from converge.postgres.ledger import upgrade, writers
 from converge.run.compared import Compared
 from converge.run.options import RESUME
 from converge.run.proof import count_task, held_still, require_all_rows
@@ -119,12 +118,10 @@ def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], rep
     """
     both = on.both
     if not repair.on_sql:
-        lock(both.target, "sync" if repair.catches_up else "verify")
         if repair.approve is not None and suspects:
             repair.approve(Removal("repair", str(target), tuple(suspects.items())))
         if both.run is not None:
             upgrade(target)
-        require_not_cut_over(both.target, on.plan.schema, on.plan.targets.values())
     with folder_of_rows() as folder:
         tables = sorted(map(on.plan.table, suspects), key=lambda table: table.rows_estimate, reverse=True)
         places = {table.source: Path(folder, str(number)) for number, table in enumerate(tables)}

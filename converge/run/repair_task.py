@@ -21,7 +21,9 @@ from converge.model.plan import Plan, TablePlan
 from converge.model.quote import pg_name, pg_text
 from converge.model.work import Repaired, RepairTable, RepairTask
 from converge.mysql.definitions import counter_values, next_values
+from converge.mysql.query import fetch
 from converge.postgres.existing import read_existing
+from converge.postgres.following import read_following
 from converge.postgres.made import next_value_statements
 from converge.postgres.target import ledger_tables
 from converge.run.compared import Compared
@@ -72,6 +74,13 @@ def repair_task(
     )  # fmt: skip
     _require_identity(both.target, [own[one.table].quoted for one in differ if one.gone])
     before, after = _around(both, plan, existing, list(own.values()))
+    if both.run is not None and tables and (following := read_following(both.target, both.run.run)):
+        ((server,),) = fetch(both.source, "SELECT @@server_uuid")
+        if server != following.log.server:
+            # Its rows may be older than the place from which following would go on.
+            after += [
+                f"DELETE FROM converge.{name} WHERE run_id = {both.run.run}" for name in ("proven", "follow")
+            ]
     if both.run is not None and tables and "repair" in ledger_tables(both.target):
         names = ", ".join(f"({both.run.run}, {pg_text(name)})" for name in own)
         after.append(

@@ -16,8 +16,9 @@ from converge.model.words import said
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.digest import Moment
-from converge.postgres.following import note_start, read_following
+from converge.postgres.following import note_start, read_following, require_not_cut_over
 from converge.postgres.history import record_verification
+from converge.postgres.ledger import lock
 from converge.postgres.made import changed_since, too_low, validate_keys
 from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here
@@ -53,6 +54,11 @@ def verify(
             if repair is not None:
                 require_repairable(both, repair)
             dry = repair is not None and repair.catches_up and repair.on_sql is not None
+            if repair is not None and not dry:
+                # Before the snapshot: what an epoch of `follow` brings after it would be reverted, and its
+                # place in the log is a later one.
+                lock(both.target, "sync" if repair.catches_up else "verify")
+                require_not_cut_over(both.target, both.plan.schema, both.plan.targets.values())
             plan, scope = _scope(both, result, come=dry and both.plan.mode == "create")
         workers.connect(source, target)
         workers.gate = gate = Gate(options.limits, both.source, emit)
