@@ -551,3 +551,31 @@ def test_tables_of_other_runs_go_back_by_their_own(databases: tuple[str, str]) -
         ran = rollback(databases, "--apply", "--yes", "--run", run)
         assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert mysql(source, "SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)") == [(1, 1)]
+
+
+def test_keys_that_the_target_lets_be_null_do_not_go_back_unsaid(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY, v INT); INSERT INTO a VALUES (5, 1), (6, 1)")
+    postgres(target, "CREATE TABLE a (id int UNIQUE, v int)")
+    addresses = ("--source", source, "--target", target)
+    ran = converge("migrate", *addresses, "--mode", "load")
+    assert ran.code == 0, ran.err
+    assert rollback(databases, "--prepare").code == 0
+    for change in ("INSERT INTO a VALUES (NULL, 7)", "UPDATE a SET id = NULL WHERE id = 5"):
+        postgres(target, change)
+        ran = rollback(databases, "--apply", "--yes")
+        assert (ran.code, "V132" in ran.err) == (4, True), ran.err
+        assert mysql(source, "SELECT * FROM a ORDER BY id") == [(5, 1), (6, 1)]
+        postgres(target, "DELETE FROM a WHERE id IS NULL")
+    assert counts(rollback(databases, "--apply", "--yes")) == {"a": (0, 0, 1)}
+
+
+def test_columns_that_are_called_as_variables_are_noted(databases: tuple[str, str]) -> None:
+    """The application's own statements fail where the function that notes its changes does."""
+    names = ("found", "new", "old", "tg_op")
+    columns = ", ".join(f"`{name}` INT" for name in names)
+    keys = ", ".join(f"`{name}`" for name in names)
+    prepared(databases, f"CREATE TABLE lost ({columns}, v INT, PRIMARY KEY ({keys}))")
+    postgres(databases[1], "INSERT INTO lost VALUES (1, 2, 3, 4, 5); UPDATE lost SET v = 6")
+    assert counts(rollback(databases, "--apply", "--yes")) == {"lost": (1, 0, 0)}
+    assert mysql(databases[0], "SELECT * FROM lost") == [(1, 2, 3, 4, 6)]

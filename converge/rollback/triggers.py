@@ -39,11 +39,12 @@ _MARK = """
                (SELECT string_agg(own::text, ' ' ORDER BY attnum) FROM own),
                (SELECT string_agg(label::text, ' ' ORDER BY oid) FROM label))))
       FROM CAST(to_regclass(%(table)s) AS oid) AS oid"""
-# Keys are texts that must not depend on the application's session.
+# Keys are texts that must not depend on the application's session. A column may be called like a variable.
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC'
 SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $converge$
+#variable_conflict use_column
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         INSERT INTO {changed} (target_table) VALUES ({table});
@@ -151,7 +152,8 @@ def _statements(schema: str, table: TablePlan) -> Iterator[str]:
     name = pg_name(schema, table.target)
     function = pg_name("converge", fit(f"changed {schema}.{table.target}"))
     columns = ", ".join(f"{pg_name(column.target)}::text" for column in noted_by(table))
-    key = f"ARRAY[{columns}]" if columns else "NULL::text[]"
+    # The target's own key may have NULLs, which find no row: the table is compared as a whole then.
+    key = f"CASE num_nulls({columns}) WHEN 0 THEN ARRAY[{columns}] END" if columns else "NULL::text[]"
     yield _FUNCTION.format(function=function, changed=CHANGED, table=pg_text(name), key=key)
     yield f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC"
     for event, rows in _EVENTS.items():
