@@ -102,6 +102,38 @@ def test_a_table_whose_rows_stay_asks_for_nothing(databases: tuple[str, str], tm
     assert postgres(target, "SELECT n, more FROM t") == [(1, 1)]
 
 
+def test_a_column_that_is_not_compared_is_a_loss(databases: tuple[str, str], tmp_path: Path) -> None:
+    """Of rows that stay in the target: what cannot be converted is in neither digest."""
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, other BINARY(3), twice INT AS (id * 2))")
+    mysql(source, "INSERT INTO t (id, other) VALUES (1, 'abc')")
+    postgres(target, "CREATE TABLE t (id int PRIMARY KEY, other inet); INSERT INTO t VALUES (1, NULL)")
+    map_ = written(tmp_path, '[[table]]\nmatch = { table = "t" }\nrows = "target"\n')
+    (finding,) = found(plan(source, target, "--map", map_), "L011")
+    assert (finding["severity"], finding["evidence"].partition("; ")[2]) == ("lossy", "not compared: other")
+
+
+@pytest.mark.parametrize("rows", ["source", "target"])
+def test_rows_without_a_key_are_counted(databases: tuple[str, str], tmp_path: Path, rows: str) -> None:
+    """What is there several times is lost where the other side has it once."""
+    source, target = databases
+    several = "INSERT INTO log VALUES ('a'), ('a'), ('a'), ('a'), ('a'), (NULL)"
+    for run, side in ((mysql, source), (postgres, target)):
+        run(side, "CREATE TABLE log (v VARCHAR(9))")
+        run(side, several)
+    map_ = written(tmp_path, f'[[table]]\nmatch = {{ table = "log" }}\nrows = "{rows}"\n')
+    (finding,) = found(plan(source, target, "--map", map_), "L011")
+    assert (finding["severity"], finding["evidence"][:15]) == ("note", "by key: 6 equal")
+    fewer, side = (mysql, source) if rows == "source" else (postgres, target)
+    fewer(side, "DELETE FROM log")
+    fewer(side, "INSERT INTO log VALUES ('a'), (NULL)")
+    (finding,) = found(plan(source, target, "--map", map_), "L011")
+    theirs, ours = (4, 0) if rows == "source" else (0, 4)
+    assert (finding["severity"], finding["evidence"]) == (
+        "lossy", f"by key: 2 equal, 0 differ, {ours} only in the source, {theirs} only in the target",
+    )  # fmt: skip
+
+
 def test_one_cause_is_one_finding(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, a DATETIME, b DATETIME, c INT, d INT, e INT, f INT)")

@@ -1,4 +1,4 @@
-"""Rows of both sides by the digests of their keys, compared as sets in temporary tables, whatever their size.
+"""Rows of both sides by the digests of their keys, compared in temporary tables, whatever their size.
 
 The digests are those of `mysql.digest`. A table of digests has a row's own as d0, that of its key as d1, and
 those of further keys from d2 on; of the target's rows also whether they stay.
@@ -75,13 +75,15 @@ def load_theirs(
 
 def compared(connection: psycopg.Connection[Any], keyed: Keyed) -> tuple[int, ...]:
     """How many rows are equal, differ, are only in the source, only in the target, and go of the latter."""
+    # Rows without a key may be there several times: the second of one side is the second of the other.
+    number = "row_number() OVER (PARTITION BY d0, d1) AS n"
     query = f"""
         SELECT count(*) FILTER (WHERE o.d0=t.d0),
                count(*) FILTER (WHERE o.d1=t.d1 AND o.d0 IS DISTINCT FROM t.d0),
                count(*) FILTER (WHERE t.stays IS NULL), count(*) FILTER (WHERE o.d1 IS NULL),
                count(*) FILTER (WHERE o.d1 IS NULL AND NOT t.stays)
-          FROM (SELECT DISTINCT d0, d1 FROM {keyed.ours}) AS o
-          FULL JOIN (SELECT DISTINCT d0, d1, stays FROM {keyed.theirs}) AS t ON o.d1=t.d1
+          FROM (SELECT d0, d1, {number} FROM {keyed.ours}) AS o
+          FULL JOIN (SELECT d0, d1, stays, {number} FROM {keyed.theirs}) AS t ON o.d1=t.d1 AND o.n=t.n
         """
     return tuple(connection.execute(query.encode()).fetchall()[0])
 

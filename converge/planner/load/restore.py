@@ -251,11 +251,13 @@ def _note_kept(draft: Draft, match: Match) -> None:
     name = match.source.name
     why = kept(match.own)
     words = _words(draft, name) or "not compared with the source's"
-    lacking = [one.name for one in match.source.columns if not (one.generated or one.name in match.columns)]
-    if lacking:
-        words += f"; the target lacks {', '.join(lacking)}"
+    # Also what is there and cannot be converted, of which nothing is said but here.
+    compared = {one.source for one in draft.kept[name].columns} if name in draft.kept else set[str]()
+    others = [one.name for one in match.source.columns if not (one.generated or one.name in compared)]
+    if others:
+        words += f"; not compared: {', '.join(others)}"
     seeded = draft.evidence.seeded.get(name)
-    all_there = seeded is not None and not (seeded.differ or seeded.only_source or lacking)
+    all_there = seeded is not None and not (seeded.differ or seeded.only_source or others)
     harm: Severity = "note" if all_there else "lossy"
     cause = "the map keeps the target's rows; the source's are not copied"
     message = f"{why}; the source's are not copied"
