@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 from support import converge, mysql, postgres
 from test_load import found, load, plan, shape, written
@@ -12,6 +13,8 @@ from test_load_values import columns
 
 from converge.errors import UsageError
 from converge.mapping.sql import expression
+from converge.postgres.existing import read_existing
+from converge.postgres.saved import is_whole
 
 
 def test_an_index_that_would_be_printed_in_other_words_stays(databases: tuple[str, str]) -> None:
@@ -132,6 +135,26 @@ def test_rows_without_a_key_are_counted(databases: tuple[str, str], tmp_path: Pa
     assert (finding["severity"], finding["evidence"]) == (
         "lossy", f"by key: 2 equal, 0 differ, {ours} only in the source, {theirs} only in the target",
     )  # fmt: skip
+
+
+def test_an_index_that_is_invalid_blocks(databases: tuple[str, str]) -> None:
+    """A CREATE INDEX CONCURRENTLY that has failed leaves one that keeps no rows apart."""
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, email VARCHAR(9) UNIQUE)")
+    mysql(source, "INSERT INTO t VALUES (1, 'a')")
+    postgres(target, "CREATE TABLE t (id int PRIMARY KEY, email varchar(9)); INSERT INTO t VALUES (1), (2)")
+    postgres(target, "UPDATE t SET email = 'twice'")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        postgres(target, "CREATE UNIQUE INDEX CONCURRENTLY once ON t (email)")
+    with psycopg.connect(target, autocommit=True) as connection:
+        indexes = {one.name: one for one in read_existing(connection, "public").by_name["t"].indexes}
+    assert [is_whole(indexes[name]) for name in ("t_pkey", "once")] == [True, False]
+    postgres(target, "TRUNCATE t")
+    (finding,) = found(plan(source, target), "L008")
+    assert (finding["severity"], finding["object"]) == ("block", "t") and "once" in finding["message"]
+    postgres(target, finding["hint"])
+    ran = load(source, target)
+    assert (ran.json["verdict"], found(ran, "L017")) == ("verified", []), ran.err
 
 
 def test_one_cause_is_one_finding(databases: tuple[str, str]) -> None:

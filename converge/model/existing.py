@@ -53,6 +53,8 @@ class OwnIndex:
     """The statement that removes it; empty where not all of it could be restored: then it stays."""
     restore: tuple[str, ...]
     """Statements that put it back as it was, its comments included."""
+    valid: bool = True
+    """Whether queries use it, and it keeps rows apart; records of earlier versions do not say so."""
 
 
 @dataclass(frozen=True, slots=True)

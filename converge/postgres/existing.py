@@ -114,7 +114,7 @@ def _index(row: Row) -> OwnIndex:
         restore.append(f"COMMENT ON INDEX {own} IS {pg_text(facts['comment'])}")
     return OwnIndex(
         facts["name"], tuple(load["columns"]), load["unique"], load["primary"], load["distinct"],
-        load["predicate"], load["method"], remove if load["movable"] else "", tuple(restore),
+        load["predicate"], load["method"], remove if load["movable"] else "", tuple(restore), load["valid"],
     )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def merge(schema: str, table: OwnTable) -> str:
 
 def is_whole(index: OwnIndex) -> bool:
     """Whether the index is a unique key of plain columns, over all rows."""
-    return index.unique and all(index.columns) and not index.predicate
+    return index.unique and index.valid and all(index.columns) and not index.predicate
 
 
 def _taken(table: OwnTable, saved: str, index: OwnIndex) -> str:

@@ -86,7 +86,18 @@ def _may_load(draft: Draft, match: Match) -> bool:
             f"the target's table belongs to {own.owner}: only its owner can drop and restore its keys",
             f"GRANT {pg_name(own.owner)} TO CURRENT_USER; as a member that may grant it",
         )  # fmt: skip
-    return not own.obstacle and own.owned
+    elif invalid := [index.name for index in own.indexes if not index.valid]:
+        # It would be taken for the source's key; and some refuse rows, others do not.
+        quoted = (pg_name(draft.schema, index) for index in invalid)
+        draft.block(
+            Code.L008, "table", name,
+            f"the target's table cannot be loaded: {', '.join(invalid)} is invalid, as an interrupted "
+            "CREATE INDEX CONCURRENTLY leaves an index",
+            "\n".join(f"REINDEX INDEX {index}; -- or: DROP INDEX {index};" for index in quoted),
+        )  # fmt: skip
+    else:
+        return True
+    return False
 
 
 def _keep(draft: Draft, match: Match, table: Table) -> None:

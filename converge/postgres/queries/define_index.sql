@@ -23,7 +23,7 @@ SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0,
            'unique', i.indisunique, 'primary', i.indisprimary,
            'distinct', coalesce(NOT (to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, true),
            'predicate', coalesce(pg_get_expr(i.indpred, i.indrelid), ''),
-           'method', m.amname,
+           'method', m.amname, 'valid', i.indisvalid AND i.indisready AND i.indislive,
            'constraint', c.conname, 'constraint definition', pg_get_constraintdef(c.oid),
            'constraint comment', obj_description(c.oid, 'pg_constraint'),
            -- One with something that its definition does not tell must stay during a load: a tablespace, a place in
