@@ -157,6 +157,51 @@ def test_an_index_that_is_invalid_blocks(databases: tuple[str, str]) -> None:
     assert (ran.json["verdict"], found(ran, "L017")) == ("verified", []), ran.err
 
 
+def test_foreign_keys_are_the_same_by_what_they_refer_to_and_do(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE customer (Id INT PRIMARY KEY, code INT NOT NULL UNIQUE, UNIQUE (id, code));"
+        "CREATE TABLE o (id INT PRIMARY KEY, other INT, code INT, deletes INT, late INT, same INT, x INT, "
+        "y INT,"
+        "CONSTRAINT other FOREIGN KEY (other) REFERENCES customer (ID) ON DELETE RESTRICT,"
+        "CONSTRAINT code FOREIGN KEY (code) REFERENCES customer (id),"
+        "CONSTRAINT deletes FOREIGN KEY (deletes) REFERENCES customer (id) ON DELETE RESTRICT,"
+        "CONSTRAINT late FOREIGN KEY (late) REFERENCES customer (id) ON DELETE SET NULL ON UPDATE CASCADE,"
+        "CONSTRAINT same FOREIGN KEY (same) REFERENCES customer (ID) ON UPDATE RESTRICT,"
+        "CONSTRAINT pair FOREIGN KEY (x, y) REFERENCES customer (id, code))",
+    )
+    postgres(
+        target,
+        "CREATE TABLE party (id int PRIMARY KEY);"
+        'CREATE TABLE client ("ID" int PRIMARY KEY, code int NOT NULL UNIQUE, UNIQUE ("ID", code));'
+        "CREATE TABLE o (id int PRIMARY KEY, other int REFERENCES party ON DELETE CASCADE,"
+        "code int REFERENCES client (code), deletes int REFERENCES client ON DELETE CASCADE, late int,"
+        "same int REFERENCES client DEFERRABLE INITIALLY DEFERRED, x int, y int,"
+        'FOREIGN KEY (y, x) REFERENCES client (code, "ID"));'
+        "ALTER TABLE o ADD FOREIGN KEY (late) REFERENCES client ON DELETE SET NULL ON UPDATE CASCADE "
+        "NOT VALID",
+    )
+    map_ = written(tmp_path, '[[table]]\nmatch = { table = "customer" }\nrename = "client"\n')
+    # The parents are the same where they are not loaded.
+    for options in ((), ("--include", "o")):
+        ran = plan(source, target, "--map", map_, *options)
+        told = {one["object"]: one["message"] for one in found(ran, "L018")}
+        assert told == {
+            "o.other": "foreign key is not migrated: it refers to customer (Id), and o_other_fkey of the "
+            "target is FOREIGN KEY (other) REFERENCES public.party(id) ON DELETE CASCADE",
+            "o.code": "foreign key is not migrated: it refers to customer (Id), and o_code_fkey of the "
+            "target is FOREIGN KEY (code) REFERENCES public.client(code)",
+        }
+        differ = {one["object"]: (one["severity"], one["message"]) for one in found(ran, "L035")}
+        assert differ == {
+            "o.deletes": ("lossy", "ON DELETE is RESTRICT in the source and CASCADE in the target"),
+            "o.late": ("lossy", "the target's key is NOT VALID, so its rows are not checked"),
+        }
+
+
 def test_one_cause_is_one_finding(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, a DATETIME, b DATETIME, c INT, d INT, e INT, f INT)")

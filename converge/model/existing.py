@@ -82,6 +82,9 @@ class OwnForeignKey:
     """Its table is, so that it cannot be added unchecked."""
     off: bool = False
     """Somebody has switched its triggers off."""
+    on_delete: str = "NO ACTION"
+    on_update: str = "NO ACTION"
+    """Records of earlier versions do not have the actions."""
 
     @property
     def remove(self) -> str:

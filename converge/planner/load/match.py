@@ -57,6 +57,15 @@ class Loading:
         """The target's tables that take nothing."""
         return tuple(own for own in self.existing.tables if own.quoted not in self.by_quoted)
 
+    def parent(self, key: ForeignKey) -> Match | None:
+        """The match of the table that a key of the source refers to, which need not be loaded itself."""
+        if key.parent_database != self.catalog.database:
+            return None
+        if key.parent in self.matches:
+            return self.matches[key.parent]
+        table = next((one for one in self.catalog.tables if one.name == key.parent), None)
+        return _match(table, self.map, self.existing) if table else None
+
     def sequence(self, schema: str, table: Table) -> Mapping[str, Any] | None:
         """What the catalog says of the target's sequence that has the table's name; None without one."""
         name = setting(self.map.for_table(table), "rename")[0] or table.name
@@ -66,13 +75,8 @@ class Loading:
 
 def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existing) -> Loading:
     """Finds a place for every table and column that has one."""
-    matches: dict[str, Match] = {}
-    for table in tables:
-        wish = setting(map_.for_table(table), "rename")[0]
-        name = _place(wish or table.name, existing.by_name)
-        if name is not None:
-            own = existing.by_name[name]
-            matches[table.name] = Match(table, own, _columns(table, own, map_))
+    found = ((table.name, _match(table, map_, existing)) for table in tables)
+    matches = {name: match for name, match in found if match is not None}
     loading = Loading(existing, matches, catalog, map_)
     seen = (
         _seen(loading, matches[table.name]) if table.name in matches else table for table in catalog.tables
@@ -92,6 +96,13 @@ def alike(name: str, others: Iterable[str]) -> str | None:
     plain = {_plain(other): other for other in others}
     found = get_close_matches(_plain(name), plain, 1)
     return plain[found[0]] if found else None
+
+
+def _match(table: Table, map_: Map, existing: Existing) -> Match | None:
+    wish = setting(map_.for_table(table), "rename")[0]
+    name = _place(wish or table.name, existing.by_name)
+    own = existing.by_name[name] if name is not None else None
+    return Match(table, own, _columns(table, own, map_)) if own else None
 
 
 def _place(name: str, there: Mapping[str, object]) -> str | None:

@@ -6,12 +6,13 @@ acknowledged in the map or blocking.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
 
 from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
-from converge.model.catalog import Index, Table
-from converge.model.existing import OwnIndex
+from converge.model.catalog import ForeignKey, Index, Table
+from converge.model.existing import OwnForeignKey, OwnIndex
 from converge.model.plan import Outcome
 from converge.model.quote import my_name, pg_name, toml_text
 from converge.planner.counters import note_sequences
@@ -194,18 +195,16 @@ def _note_target_columns(draft: Draft, match: Match) -> None:
 
 def _note_objects(draft: Draft, loading: Loading) -> None:
     """An outcome for each key, check and view of the source."""
-    keys = {(key.table, key.columns): key for key in loading.existing.foreign_keys}
+    keys = {(key.table, key.columns) for key in loading.existing.foreign_keys}
+    over = defaultdict[tuple[str, frozenset[str]], list[OwnForeignKey]](list)
+    for own in loading.existing.foreign_keys:
+        over[own.table, frozenset(own.columns)].append(own)
     for name in draft.tables:
         match = loading.matches[name]
         _indexes(draft, match, keys)
         for key in match.source.foreign_keys:
-            columns = tuple(match.target(column) for column in key.columns)
-            if own := keys.get((match.own.quoted, columns)):
-                why = "the target's own foreign key over the same columns"
-                _say(draft, "foreign key", f"{name}.{key.name}", own.name, why)
-            else:
-                why = "the target has no foreign key over these columns"
-                draft.left(Code.L018, "foreign key", f"{name}.{key.name}", why)
+            columns = frozenset(map(match.target, key.columns))
+            _foreign_key(draft, loading, match, key, over[match.own.quoted, columns])
         _checks(draft, match)
     loaded = {table.target for table in draft.tables.values()}
     for name, tables in loading.existing.materialized:
@@ -216,6 +215,39 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
     for view in draft.catalog.views:
         there = view.name in loading.existing.views
         _say(draft, "view", view.name, view.name if there else "", "the target has its own views")
+
+
+def _foreign_key(
+    draft: Draft, loading: Loading, match: Match, key: ForeignKey, over: Sequence[OwnForeignKey]
+) -> None:
+    """Its outcome: one of the target's own, which are over the same columns, or a finding."""
+    name, parent = f"{match.source.name}.{key.name}", loading.parent(key)
+    pairs = {(match.target(one), parent.target(other)) for one, other in key.pairs} if parent else set()
+    for own in over:
+        same = {*zip(own.columns, own.parent_columns, strict=True)} == pairs
+        if parent and own.parent == parent.own.quoted and same:
+            if words := "; ".join(_differs(key, own)):
+                draft.find(Code.L035, name, words, "a migration of the application", cause=words)
+            draft.done("foreign key", name, own.name, "the target's own foreign key over the same columns")
+            return
+    why = "the target has no foreign key over these columns"
+    if over:
+        refers = f"{key.parent} ({', '.join(key.parent_columns)})"
+        why = f"it refers to {refers}, and {over[0].name} of the target is {over[0].definition}"
+    draft.left(Code.L018, "foreign key", name, why)
+
+
+def _differs(key: ForeignKey, own: OwnForeignKey) -> Iterator[str]:
+    """What the target's key does otherwise."""
+    actions = ("DELETE", key.on_delete, own.on_delete), ("UPDATE", key.on_update, own.on_update)
+    for event, ours, theirs in actions:
+        # InnoDB looks at once, whichever of both is written.
+        if ours != theirs and {ours, theirs} != {"NO ACTION", "RESTRICT"}:
+            yield f"ON {event} is {ours} in the source and {theirs} in the target"
+    if not own.validated:
+        yield "the target's key is NOT VALID, so its rows are not checked"
+    if own.off:
+        yield "the target's key is switched off"
 
 
 def _checks(draft: Draft, match: Match) -> None:

@@ -1,5 +1,7 @@
 -- Constraints of tables and domains, and foreign keys of other schemas to them. Of a key's index there is what
 -- its definition does not tell.
+WITH actions (type, name) AS (
+    VALUES ('a'::"char", 'NO ACTION'), ('r', 'RESTRICT'), ('c', 'CASCADE'), ('n', 'SET NULL'), ('d', 'SET DEFAULT'))
 SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
        CASE WHEN n.nspname <> %(schema)s OR c.contype NOT IN ('p', 'u', 'x', 'c', 'f') THEN NULL
             WHEN c.contype = 'f' THEN 'foreign key' ELSE 'constraint' END,
@@ -27,6 +29,10 @@ SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
                         JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE p.oid = c.confrelid),
            'parent columns', ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k(num, place)
                               JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.num ORDER BY k.place),
+           'on delete', (SELECT a.name FROM actions a WHERE a.type = c.confdeltype)
+                        -- PostgreSQL 15: SET NULL (some columns).
+                        || CASE WHEN to_jsonb(c) ->> 'confdelsetcols' IS NULL THEN '' ELSE ' of some columns' END,
+           'on update', (SELECT a.name FROM actions a WHERE a.type = c.confupdtype),
            'of a partition', c.conparentid <> 0, 'partitioned', t.relkind = 'p') END
   FROM pg_constraint c
   LEFT JOIN pg_class t ON t.oid = c.conrelid
