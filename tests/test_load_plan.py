@@ -366,6 +366,31 @@ def test_a_merge_that_could_not_end(databases: tuple[str, str], tmp_path: Path) 
     assert postgres(target, "SELECT * FROM role ORDER BY id") == [(1, 1), (61, 51), (62, None)]
 
 
+@pytest.mark.parametrize("rows", ["source", "merge"])
+def test_rows_that_could_not_come_back(databases: tuple[str, str], tmp_path: Path, rows: str) -> None:
+    """A CHECK spares rows from before it, or has changed its mind; to restore them is to insert them."""
+    source, target = databases
+    mysql(source, "CREATE TABLE plan (id INT PRIMARY KEY, price INT); INSERT INTO plan VALUES (1, 5)")
+    for part in (
+        "CREATE FUNCTION most() RETURNS int IMMUTABLE RETURN 9",
+        "CREATE TABLE plan (id int PRIMARY KEY, price int, CONSTRAINT most CHECK (price < most()))",
+        "INSERT INTO plan VALUES (0, -1), (2, 8), (3, NULL)",
+        "ALTER TABLE plan ADD CONSTRAINT least CHECK (price >= 0) NO INHERIT NOT VALID",
+        "CREATE OR REPLACE FUNCTION most() RETURNS int IMMUTABLE RETURN 8",
+    ):
+        postgres(target, part)
+    map_ = written(tmp_path, f'[[table]]\nmatch = {{ table = "plan" }}\nrows = "{rows}"\n')
+    findings = found(plan(source, target, "--map", map_), "L023")
+    assert {(one["severity"], one["object"]) for one in findings} == {
+        ("block", "plan.least"), ("block", "plan.most"),
+    }  # fmt: skip
+    assert [postgres(target, one["hint"]) for one in findings] == [[(0, -1)], [(2, 8)]]
+    ran = load(source, target, "--map", map_)
+    assert (ran.code, postgres(target, "SELECT count(*) FROM plan")) == (3, [(3,)]), ran.err
+    postgres(target, "DELETE FROM plan WHERE price IS NOT NULL")
+    assert load(source, target, "--map", map_).json["verdict"] == "verified"
+
+
 def test_a_table_that_is_left_out_counts_once(databases: tuple[str, str], tmp_path: Path) -> None:
     """And what only the source has of the others is named, a finding for each table."""
     source, target = databases

@@ -132,6 +132,8 @@ class Evidence:
     """By source table: small ones whose table in the target has rows."""
     orphans: Mapping[str, Count] = field(default_factory=dict)
     """Rows without a parent in a table that is not loaded, with values, by ``table.foreign key``."""
+    broken: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the target that are set aside and that its CHECKs would not let back, by ``table.CHECK``."""
 
     def table(self, name: str) -> TableFacts | None:
         """What is known of a table; None when it was not scanned."""

@@ -64,6 +64,17 @@ class OwnCheck:
     """``CHECK (…)`` or ``EXCLUDE …``."""
     columns: tuple[str, ...]
 
+    @property
+    def condition(self) -> str:
+        """What no new row may break; empty for an exclusion constraint."""
+        # NOT VALID spares the rows that are there.
+        text = self.definition.removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
+        return text[len("CHECK (") : -1] if text.startswith("CHECK (") else ""
+
+    def broken(self, table: str) -> str:
+        """FROM and WHERE of the rows of its table, given by its quoted name, that break the condition."""
+        return f"FROM {table} WHERE NOT ({self.condition})"
+
 
 @dataclass(frozen=True, slots=True)
 class OwnForeignKey:

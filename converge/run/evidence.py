@@ -27,6 +27,7 @@ from converge.planner.load.match import Loading
 from converge.planner.plan import all_questions, make_plan
 from converge.postgres import keyed
 from converge.postgres.keyed import Keyed, left_alone, load_ours, load_theirs
+from converge.postgres.query import value
 from converge.postgres.saved import is_whole
 from converge.postgres.trial import Trials, may_try
 from converge.run.options import Options
@@ -145,7 +146,8 @@ class _BothRows:
                     equal, differ, ours, theirs, going = keyed.compared(self._target, one.keyed)
                     displaced = going if one.plan.rows == "merge" else 0
                     seeded[name] = Seeded(equal, differ, ours, theirs, displaced, self._left(tables, one))
-        return replace(draft.evidence, seeded=seeded, orphans=dict(self._orphans()))
+        orphans, broken = dict(self._orphans()), dict(self._broken())
+        return replace(draft.evidence, seeded=seeded, orphans=orphans, broken=broken)
 
     def _read(self) -> Iterator[tuple[str, _Both]]:
         """The rows of both sides where the target has some; of large tables where a run could fail by it."""
@@ -181,6 +183,16 @@ class _BothRows:
         """The plan of the table that is loaded into this one of the target."""
         match = self._loading.by_quoted.get(quoted)
         return self._draft.tables.get(match.source.name) if match else None
+
+    def _broken(self) -> Iterator[tuple[str, int]]:
+        """Rows that are set aside, and that a CHECK which they break would not let back."""
+        for table in self._draft.tables.values():
+            own = self._loading.matches[table.source].own
+            for check in own.conditions if table.rows else ():
+                if check.condition and (
+                    rows := value(self._target, f"SELECT count(*) {check.broken(own.quoted)}")
+                ):
+                    yield f"{table.source}.{check.name}", rows
 
     def _left(self, tables: Mapping[str, _Both], parent: _Both) -> dict[str, int]:
         """Rows that stay in the target and refer to rows that go, by foreign key."""

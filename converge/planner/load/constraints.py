@@ -29,7 +29,6 @@ from converge.translate.parse import filled
 from converge.types import TEXTS, TEXTUAL, base_name
 from converge.types.text import utf8
 
-CHECK = "CHECK ("
 _ORDERED: Mapping[type[exp.Expr], str] = {exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"})
 _TEXTS = TEXTUAL - {"set"}
@@ -115,10 +114,7 @@ def _checks(draft: Draft, match: Match, table: Table) -> Iterator[tuple[OwnCheck
     """
     columns = _arriving(draft, match, table) if match.own.conditions else {}
     for check in match.own.conditions:
-        # NOT VALID spares the rows that are there, and no new ones.
-        definition = check.definition.removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
-        plain = definition.startswith(CHECK) and definition.endswith(")")
-        holds = on_source(definition[len(CHECK) : -1], columns) if plain else None
+        holds = on_source(check.condition, columns) if check.condition else None
         yield check, None if holds is None else f"NOT {holds}"
 
 

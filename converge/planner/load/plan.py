@@ -19,7 +19,7 @@ from converge.planner.counters import note_sequences
 from converge.planner.draft import Draft
 from converge.planner.keys import later_index
 from converge.planner.load.columns import note_kinds, plan_own_column
-from converge.planner.load.constraints import CHECK, note_checks, note_unique
+from converge.planner.load.constraints import note_checks, note_unique
 from converge.planner.load.match import Loading, Match, alike
 from converge.planner.load.restore import counted_rows, kept, note_full, note_rows, plan_own_keys, rows_of
 from converge.planner.tables import note_namesakes, table_plan
@@ -253,7 +253,7 @@ def _differs(key: ForeignKey, own: OwnForeignKey) -> Iterator[str]:
 def _checks(draft: Draft, match: Match) -> None:
     """An outcome for each CHECK: the target's own over the same columns, in whatever words, or a finding."""
     table, missing = match.source, []
-    conditions = [one for one in match.own.conditions if one.definition.startswith(CHECK)]
+    conditions = [one for one in match.own.conditions if one.condition]
     own = {frozenset(one.columns): one.name for one in conditions}
     for check in table.checks:
         # MySQL prints every column's name in backticks.

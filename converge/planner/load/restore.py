@@ -167,6 +167,7 @@ def note_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> None:
             Code.L011, name, f"the target's {counted_rows(own)} {they}", severity=harm,
             evidence=_words(draft, name), cause=f"the target's rows {they}",
         )  # fmt: skip
+        _note_broken(draft, name, own)
     if own.rows and (wish or may_hold_rows):
         _note_left(draft, name, wish)
 
@@ -204,6 +205,17 @@ def _require_mergeable(draft: Draft, match: Match) -> None:
         why = "rows cannot be merged unseen: the role may not make temporary tables to compare them"
         way = f"the privilege TEMPORARY on the target's database; or:\n{instead}"
         draft.find(Code.L030, name, why, way)
+
+
+def _note_broken(draft: Draft, name: str, own: OwnTable) -> None:
+    """Blocks for rows that are set aside and would not come back."""
+    for check in own.conditions:
+        if rows := draft.evidence.broken.get(f"{name}.{check.name}"):
+            draft.find(
+                Code.L023, f"{name}.{check.name}",
+                said(rows, f"break {check.definition} in the target, and could not come back once set aside"),
+                f"-- repair or delete these rows of the target:\nSELECT * {check.broken(own.quoted)};",
+            )  # fmt: skip
 
 
 def _note_left(draft: Draft, name: str, wish: Rows) -> None:
