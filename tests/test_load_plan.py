@@ -259,6 +259,25 @@ def test_the_counter_that_the_application_asks_is_named(databases: tuple[str, st
     (finding,) = found(plan(source, target), "L024")
     postgres(target, finding["hint"])
     assert postgres(target, "SELECT nextval('t_seq')") == [(42,)]
+    # Hibernate takes the 50 numbers up to the one that it gets.
+    postgres(target, "ALTER SEQUENCE t_seq INCREMENT BY 50")
+    (finding,) = found(plan(source, target), "L024")
+    postgres(target, finding["hint"])
+    assert postgres(target, "SELECT nextval('t_seq')") == [(91,)]
+
+
+def test_a_sequence_that_counts_by_fifty(databases: tuple[str, str]) -> None:
+    """An application may take the numbers before the one that it gets, and the run sets it so, too."""
+    source, target = databases
+    for name in ("fresh", "used"):
+        mysql(source, f"CREATE TABLE {name} (id INT PRIMARY KEY AUTO_INCREMENT)")
+        mysql(source, f"INSERT INTO {name} VALUES (41)")
+        postgres(target, f"CREATE TABLE {name} (id serial PRIMARY KEY)")
+        postgres(target, f"ALTER SEQUENCE {name}_id_seq INCREMENT BY 50")
+    postgres(target, "SELECT setval('used_id_seq', 151)")
+    assert load(source, target).json["verdict"] == "verified"
+    assert converge("sync", "--source", source, "--target", target, "--json").code == 0
+    assert postgres(target, "SELECT nextval('fresh_id_seq'), nextval('used_id_seq')") == [(91, 201)]
 
 
 def test_functions_that_are_also_statements(databases: tuple[str, str], tmp_path: Path) -> None:

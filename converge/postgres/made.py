@@ -241,24 +241,31 @@ def next_value_statements(
             continue
         next_value = numbers.get(identity.table, 1) if identity.auto_increment else 1
         # Several columns may share a sequence of the target's own, so it is one statement after the other.
-        rows = f"floor(max({pg_name(column.target)})::numeric) + 1", f"FROM {place}"
-        statements.append(_setval(sequence, next_value, *rows))
+        # Of a sequence that counts by 50 Hibernate takes the 49 numbers before the one that it gets, too.
+        free = f"greatest({next_value}, floor(max({pg_name(column.target)})::numeric) + 1)"
+        statements.append(_setval(sequence, f"{free} + greatest(q.seqincrement - 1, 0)", f"FROM {place}"))
     statements += [
-        _setval(pg_name(plan.schema, one.target), counters[one.table])
+        _setval(pg_name(plan.schema, one.target), str(counters[one.table]))
         for one in plan.counters
         if one.table in counters and pg_name(plan.schema, one.target) not in gone
     ]
     return statements
 
 
-def _setval(sequence: str, next_value: int, largest: str = "NULL", rows: str = "") -> str:
+def _setval(sequence: str, next_value: str, rows: str = "") -> str:
     return f"""
-            SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
-              FROM (SELECT greatest({next_value}, {largest},
-                                    (SELECT last_value + is_called::int FROM {sequence})::numeric)
-                      {rows}) n(next),
-                   (SELECT {pg_text(sequence)}::regclass) s(name)
-              JOIN pg_sequence q ON q.seqrelid = s.name"""
+            SELECT setval(q.seqrelid, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
+              FROM pg_sequence q,
+                   LATERAL (SELECT greatest({next_value}, {_next(sequence)}) {rows}) n(next)
+             WHERE q.seqrelid = {pg_text(sequence)}::regclass"""
+
+
+def _next(sequence: str) -> str:
+    """The number that the sequence, given by its quoted name, gives next."""
+    return (
+        f"(SELECT last_value::numeric + is_called::int * seqincrement FROM {sequence}, pg_sequence "
+        f"WHERE seqrelid = {pg_text(sequence)}::regclass)"
+    )
 
 
 def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
@@ -287,9 +294,7 @@ def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator
     for (number,) in readable:
         _, column, place = numbered[number]
         largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0)::text FROM {place})"
-        queries.append(
-            f"SELECT {number}, last_value::numeric + is_called::int, {largest} FROM {column.sequence}"
-        )
+        queries.append(f"SELECT {number}, {_next(column.sequence)}, {largest}")
     for query in _together(connection, queries, " UNION ALL "):
         for number, next_value, most in connection.execute(query).fetchall():
             identity, column, _ = numbered[number]
@@ -297,7 +302,7 @@ def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator
     for counter in plan.counters:
         sequence = pg_name(plan.schema, counter.target)
         if value(connection, "SELECT has_sequence_privilege(to_regclass(%s), 'SELECT')", (sequence,)):
-            next_value = value(connection, f"SELECT last_value::numeric + is_called::int FROM {sequence}")
+            next_value = value(connection, f"SELECT {_next(sequence)}")
             yield counter.table, sequence, int(next_value), 0
 
 

@@ -67,12 +67,13 @@ def _number(draft: Draft, match: Match, table: Table, column: Column) -> None:
         cause += f" that could be set: {own.default or 'it has no default'}"
         # A sequence that has a usual name, and that the application itself asks.
         names = f"{match.own.name}_{own.name}_seq", f"{match.own.name}_seq", f"seq_{match.own.name}"
-        asked = (one for one in names if draft.loading.existing.sequence(draft.schema, one))
-        sets = [
-            f"SELECT setval({pg_text(pg_name(draft.schema, one))}, {table.next_value or 1}, false);"
-            for one in asked
-        ]
-        draft.find(Code.L024, name, cause, sets[0] if sets else "", cause=cause)
+        asked = filter(None, (draft.loading.existing.sequence(draft.schema, one) for one in names))
+        hint = ""
+        if sequence := next(asked, None):
+            # Of one that counts by 50 Hibernate takes the 49 numbers before the one that it gets, too.
+            free = (table.next_value or 1) + max(sequence["increment"], 1) - 1
+            hint = f"SELECT setval({pg_text(pg_name(draft.schema, sequence['name']))}, {free}, false);"
+        draft.find(Code.L024, name, cause, hint, cause=cause)
 
 
 def column_conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:
