@@ -53,6 +53,11 @@ MADE: dict[str, tuple[str, str, str, list[str], list[str]]] = {
     "scaled": ("DECIMAL(5,2)", "numeric(9,4)", "{} / 8", ["7.00"], ["5.25"]),
     "numbered": ("DOUBLE", "text", "CONCAT('no. ', {})", ["0.5", "7"], []),
     "doubled": ("DOUBLE", "float8", "CONCAT({}, IF({} < 10, '', 'x'))", ["-0.1", "1e-300"], ["12"]),
+    "single": ("FLOAT", "int", "{}", ["1234567", "16777216"], []),
+    "single_text": ("FLOAT", "text", "CONCAT('no. ', {})", ["16777216", "0.1"], []),
+    "single_half": ("FLOAT", "numeric", "{} / 2", ["16777215"], []),
+    "cents": ("FLOAT", "real", "{} * 100", ["19.99", "-3e-5", "0", "-0e0"], []),
+    "cents_wide": ("FLOAT", "float8", "{} * 100", ["19.99"], []),
 }  # fmt: skip
 
 
@@ -96,6 +101,11 @@ def test_only_a_whole_value_is_taken(databases: tuple[str, str], tmp_path: Path)
     assert (texts["priced"], texts["scaled"]) == (["5.25 EUR", "7.00 EUR"], ["0.8750"])
     assert texts["numbered"] == ["no. 0.5", "no. 7"]
     assert texts["doubled"] == ["-0.1", "1e-300"]
+    assert texts["single"] == ["1234567", "16777216"]
+    assert texts["single_text"] == ["no. 16777216", "no. 0.10000000149011612"]
+    assert texts["single_half"] == ["8388607.5"]
+    assert texts["cents"] == ["1999", "-0.003", "0", "-0"]
+    assert texts["cents_wide"] == ["1998.9999771118164"]
 
 
 def test_an_enum_of_what_a_type_prints_needs_no_map(databases: tuple[str, str]) -> None:
@@ -273,6 +283,23 @@ CUT: dict[str, tuple[str, str, str, list[str], list[str]]] = {
     "reread": ("VARCHAR(40)", "IF(IS_UUID({}), UUID_TO_BIN({}), 'none')", "bytea",
                ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "x"], []),
     "lower": ("CHAR(36)", "LOWER({})", "uuid", ["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"], []),
+    "single": ("FLOAT", "{}", "int", ["1234567", "16777216"], []),
+    # MySQL 8.0.33 gives the text of an expression 22 characters.
+    "least_single": ("FLOAT", "{}", "text", ["19.99"], ["-1.1754943508222875e-38"]),
+    "cents": ("FLOAT", "{} * 100", "real", ["19.99", "-3e-5", "0"], []),
+    "fahrenheit": ("DOUBLE", "{} * 9 / 5 + 32", "float8", ["36.6", "1e-10", "-40"], []),
+    "in_cents": ("DOUBLE", "ROUND({} * 100) / 100", "float8", ["0.29", "1.1", "-2"], ["0.291", "1e-9"]),
+    "tens": ("DOUBLE", "(FLOOR({} / 10) * 10)", "float8", ["20"], ["25"]),
+    "no_tail": ("FLOAT", "TRUNCATE({}, 0) + 0", "float8", ["7"], ["7.5"]),
+    "no_sign": ("DOUBLE", "ABS({}) * 1", "float8", ["0.1"], ["-0.1"]),
+    "square": ("DOUBLE", "{} * {}", "float8", ["1"], ["3"]),
+    "either": ("DOUBLE", "IF({} < 0, {} * -1, ROUND({}))", "float8", ["-0.1", "2"], ["2.5"]),
+    "answer": ("VARCHAR(9)", "IF({} LIKE 'n%', {} = 'no', LEFT({}, 2))", "text", ["no", "ab"], ["abc"]),
+    "hundreds": ("BIGINT", "REGEXP_REPLACE({}, '[0-9]{2}$', '00')", "bigint", ["1234567890123456700", "5"],
+                 ["1234567890123456789"]),
+    "padded": ("INT(9) ZEROFILL", "IF({} > 9, {}, CONCAT({}))", "bigint", ["5", "12"], []),
+    "long": ("DECIMAL(60,2)", "INSERT({}, 30, 1, '0')", "numeric(60,2)", ["1" + "0" * 40], ["1" * 40]),
+    "bits": ("BIT(64)", "REGEXP_REPLACE({} + 0, '[0-9]{2}$', '00')", "numeric(20,0)", ["d"], ["abcdefgh"]),
 }  # fmt: skip
 
 

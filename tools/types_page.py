@@ -31,7 +31,7 @@ address only when it is just what PostgreSQL prints: `7`, not `007`; `2024-02-29
 point in time; `true`, not `1`. A DATETIME becomes a point in time, as UTC, and a BIGINT an interval of as
 many microseconds. `character(n)` pads with spaces, and does not tell them from a text's own. A text that
 becomes `jsonb` is parsed, `json` keeps it. MySQL's JSON ends at a nesting of 100 and at the range of a
-double; a deeper text stops the scan.
+double; a deeper text stops the scan. `numeric` has no -0, so -0.0 arrives as 0.
 
 | MySQL | PostgreSQL |
 |---|---|
@@ -43,6 +43,9 @@ With `using` a value can be of another kind: what the expression gives is then t
 `20240229235959`. An ENUM whose labels are all `true` or `false`, or integers, becomes such a type
 without that.
 
+A FLOAT stands in an expression as the double that it is: 19.989999771118164, where MySQL shows 19.99. What
+becomes `real` again is rounded to one.
+
 ### What a map's expression loses
 
 Only a whole value is taken of what an expression gives: a time is `2024-02-29`, `2024-02-29 10:00:00.5`
@@ -52,7 +55,8 @@ Where no scan has looked, the target refuses the row. NULL that the expression i
 that takes NULL, is a loss (V160). So are values that were different and become equal (V161), and rows whose
 value cannot be made again of what the expression gives (V162). The scan tries that on every row: it undoes
 functions that have a counterpart (`STR_TO_DATE` and `DATE_FORMAT`, `CONV`, `HEX`, `INET_NTOA`, `CONVERT_TZ`,
-`+`, `/`, `CONCAT` with constants, …) and compares with the stored value. Any other function (`LEFT`, `ROUND`,
+`+`, `/`, `CONCAT` with constants, …) and compares with the stored value. Of floating-point numbers,
+arithmetic alone keeps all but what it rounds. Any other function (`LEFT`, `ROUND`,
 `REPLACE`, `UPPER`, `TRIM`, a cast, …) has to leave a value as it was. `DATE` of a midnight, `'1.50' + 0`, and
 `STR_TO_DATE` of nothing but a date keep all; `STR_TO_DATE('20240229junk', '%Y%m%d')` does not. Constants that
 the expression chooses (`IF({} = 'y', 'true', 'false')`), and answers to conditions, are the map's own words.

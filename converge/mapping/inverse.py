@@ -53,6 +53,8 @@ _OPPOSITES: Mapping[type[exp.Expr], type[exp.Expr]] = {
 }  # fmt: skip
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg)
 _CONDITIONS = (exp.Predicate, exp.Not, exp.And, exp.Or, exp.Xor)
+_NEAR = "ABS({0}-{1})<=1e-15*ABS({1})"
+"""What rounding leaves of a floating-point number when arithmetic is undone: four units of its last place."""
 
 
 def lossless(using: str, given: str, value: str, same: Same, *, rounds: bool, caseless: bool) -> str:
@@ -60,11 +62,15 @@ def lossless(using: str, given: str, value: str, same: Same, *, rounds: bool, ca
 
     It does where it gives a constant or the answer to a condition, which are the map's own words, and where
     what undoes its functions gives the value back. A function that nothing undoes has to leave the value as
-    it was. `rounds`: the value is a floating-point number. `caseless`: the target's
-    type has no upper and lower case.
+    it was. `rounds`: the value is a floating-point number, of which arithmetic alone keeps all, but for the
+    rounding that such numbers have. `caseless`: the target's type has no upper and lower case.
     """
-    ways = _Ways(value, same, rounds, caseless)
-    back = list(dict.fromkeys(ways.of(parsed(using), given)))
+    tree = parsed(using).unnest()
+    if rounds and _computed(tree):
+        return _ALL
+    rounded = rounds and any(map(_varies, tree.find_all(*_ARITHMETIC)))
+    ways = _Ways(value, same, rounded, caseless)
+    back = list(dict.fromkeys(ways.of(tree, given)))
     return _ALL if _ALL in back else " OR ".join(f"({way})" for way in back)
 
 
@@ -74,26 +80,31 @@ class _Ways:
 
     value: str
     same: Same
-    rounds: bool
+    rounded: bool
     caseless: bool
 
-    def of(self, node: exp.Expr | None, result: str) -> Iterator[str]:
-        """Conditions: the node's operand was the value, when its result is this."""
+    def of(self, node: exp.Expr | None, result: str, *, chosen: bool = False) -> Iterator[str]:
+        """Conditions: the node's operand was the value, when its result is this.
+
+        `chosen`: the result may be another branch's, which this one must not excuse.
+        """
         if node is None:
             return
         if not _varies(node):
             yield self.same(result, _sql(node))
         elif isinstance(node, exp.Column):
             yield self.same(result, self.value)
-        elif isinstance(node, _CONDITIONS) or (self.rounds and isinstance(node, _ARITHMETIC)):
-            yield _ALL
+            if self.rounded:
+                yield _NEAR.format(result, self.value)
+        elif isinstance(node, _CONDITIONS):
+            yield from (self.same(result, "0"), self.same(result, "1")) if chosen else [_ALL]
         elif isinstance(node, exp.If | exp.Case | exp.Coalesce | exp.Elt):
             for one in _chosen(node):
-                yield from self.of(one, result)
+                yield from self.of(one and one.unnest(), result, chosen=True)
         else:
-            yield from self._of_function(node, result)
+            yield from self._of_function(node, result, chosen=chosen)
 
-    def _of_function(self, node: exp.Expr, result: str) -> Iterator[str]:
+    def _of_function(self, node: exp.Expr, result: str, *, chosen: bool) -> Iterator[str]:
         inner, constants = _operands(node)
         if len(inner) != 1:
             yield self.same(result, self.value)
@@ -103,7 +114,7 @@ class _Ways:
         if isinstance(inner[0], exp.Column) and (again := self._again(node)):
             yield f"{as_bytes(result)}={as_bytes(again)}"
         for undone in _undone(node, inner[0], result, constants):
-            yield from self.of(inner[0], undone)
+            yield from self.of(inner[0], undone, chosen=chosen)
 
     def _again(self, node: exp.Expr) -> str:
         """The result for the value, of functions that a value's spelling does not matter to."""
@@ -116,6 +127,12 @@ class _Ways:
 
 def _varies(node: exp.Expr) -> bool:
     return node.find(exp.Column) is not None
+
+
+def _computed(node: exp.Expr) -> bool:
+    """Whether all that happens to the value is arithmetic with constants."""
+    inner = _operands(node)[0] if isinstance(node, _ARITHMETIC) else []
+    return len(inner) == 1 and (isinstance(inner[0], exp.Column) or _computed(inner[0]))
 
 
 def _sql(node: exp.Expr) -> str:

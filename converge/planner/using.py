@@ -16,6 +16,7 @@ from converge.model.quote import my_name
 from converge.types import TEXTUAL, Trap, Value, accepts, adopted, base_name
 from converge.types.as_number import INTEGERS
 from converge.types.binary import Binary
+from converge.types.bit import Bit
 from converge.types.decimal import Decimal
 from converge.types.floating import Floating
 from converge.types.forms import ANY_TEXT, MADE
@@ -57,24 +58,27 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     if not using:
         return value, None
     accepted = accepts(value.column, value.to)
-    column = made_kind(value.column, value.to, rules)
-    given = expression(using, value.sql)
+    column, own = made_kind(value.column, value.to, rules), value.changed or _stored(value.column)
+    given = expression(using, own)
     new = adopted(given, column)
-    where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
+    where = f"NOT (CAST({new} AS BINARY) <=> CAST({own} AS BINARY))"
     change = Change("using", using, where, "are changed by the map's expression")
     other_kind = not accepted and column is not value.column
     # NULL may be what the map means, but not of a value of another kind, nor in a column that takes none.
     meant = column.nullable and not other_kind
-    losses = [Trap("no_result", f"{given if meant else value.sql} IS NOT NULL AND {new} IS NULL")]
+    losses = [Trap("no_result", f"{given if meant else own} IS NOT NULL AND {new} IS NULL")]
     if meant:
-        losses.append(Trap("made_null", f"{value.sql} IS NOT NULL AND {given} IS NULL"))
-    null = f"{given} IS NULL" if meant else f"({value.sql} IS NULL AND {given} IS NULL)"
+        losses.append(Trap("made_null", f"{own} IS NOT NULL AND {given} IS NULL"))
+    null = f"{given} IS NULL" if meant else f"({own} IS NULL AND {given} IS NULL)"
+    rounds = value.column.type in Floating.types
+    # The text of a double may have fewer digits than the double.
+    judged = new if rounds and column.type not in Floating.types else given
     kept = lossless(
-        using, given, value.sql, partial(_same, value.column.type),
-        rounds=value.column.type in Floating.types, caseless=base_name(value.to) in _CASELESS,
+        using, judged, own, partial(_same, value.column), rounds=rounds,
+        caseless=base_name(value.to) in _CASELESS,
     )  # fmt: skip
     if kept != "TRUE":
-        cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE"
+        cut = f"{own} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE"
         losses.append(Trap("cut_value", cut))
     value = replace(value, column=column, changed=new, declared_null=null, made=other_kind)
     return replace(value, losses=tuple(losses)), change
@@ -82,16 +86,22 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
 
 def made_equal(table: Table, value: Value) -> Search:
     """The rows whose value another one becomes equal to by a map's expression, as `begin` has left it."""
-    name, digest = my_name(value.column.name), f"MD5({as_bytes(value.changed)})"
+    stored, digest = _stored(table.column(value.column.name)), f"MD5({as_bytes(value.changed)})"
     # DISTINCT first: to sort rows of long values would take more memory than the server has for it.
     pairs = (
-        f"SELECT DISTINCT {digest} AS `made equal`, MD5({as_bytes(name)}) FROM {my_name(table.name)} "
+        f"SELECT DISTINCT {digest} AS `made equal`, MD5({as_bytes(stored)}) FROM {my_name(table.name)} "
         f"WHERE {value.changed} IS NOT NULL"
     )
     several = f"SELECT `made equal` FROM ({pairs}) AS pairs GROUP BY 1 HAVING COUNT(*)>1"
     where = f"{digest}=d.`made equal`"
     join = f"FROM {my_name(table.name)} AS c JOIN ({several}) AS d"
     return Search(f"equal by {value.changed}", join, where)
+
+
+def _stored(column: Column) -> str:
+    """MySQL expression of a column's value; a FLOAT as a double, because its own text has six digits."""
+    name = my_name(column.name)
+    return f"({name}*1e0)" if column.type == "float" else name
 
 
 def _stand_in(column: Column, to: str) -> Column | None:
@@ -109,11 +119,14 @@ def _stand_in(column: Column, to: str) -> Column | None:
 def _widened(column: Column, to: str) -> Column:
     """A column for what an expression makes of a number: any number or text that `to` can hold.
 
-    The column itself where its type says nothing about the values: of all but numbers.
+    The column itself where its type says nothing about the values: of all but numbers. A FLOAT's results are
+    doubles, and rounded only for a real.
     """
     base = base_name(to)
     if column.type in _EXACT | Floating.types and (base in ANY_TEXT or to == "numeric"):
         return _text(column)
+    if column.type == "float" and to != "real":
+        return replace(column, type="double")
     if column.type not in _EXACT or base not in {*INTEGERS, "numeric", "double precision"}:
         return column
     scale = (*sizes(to), 0)[1] if sizes(to) else _MOST_SCALE * (base == "double precision")
@@ -127,12 +140,18 @@ def _text(column: Column) -> Column:
     return replace(column, type="longtext", length=_LONGEST, charset="utf8mb4")
 
 
-def _same(type_: str, new: str, old: str) -> str:
-    """MySQL condition: two expressions have the value of a column of this type, if in another form."""
+def _same(column: Column, new: str, old: str) -> str:
+    """MySQL condition: two expressions have the value of such a column, if in another form."""
+    type_ = column.type
     if type_ in _TIMES:
         # Midnight is the day, and zeros at the end of a fraction say nothing.
         days = (f"TRIM(TRAILING ' 00:00:00' FROM {_without_zeros(one)})" for one in (new, old))
         return "=".join(map(as_bytes, days))
+    if type_ in _EXACT | Bit.types:
+        # Of a text and an exact number MySQL compares the nearest doubles; and of a quotient the comparison
+        # sees digits that its text has not.
+        exact = column if type_ in Bit.types else replace(column, type="decimal")
+        return f"{new}={old} AND {adopted(new, exact)}={old}"
     if type_ in Binary.types:
         equal = f"{as_bytes(new)}={as_bytes(old)}"
     elif type_ in _TEXTS:

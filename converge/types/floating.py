@@ -31,7 +31,14 @@ class Floating(Family):
     targets = frozenset({"real", "double precision", "numeric"})
 
     def adopted(self, expression: str, column: Column) -> str:
-        return f"IF({only(expression, _NUMBER)} IS NULL,NULL,{expression}+0e0)"
+        number = f"{expression}*1e0"
+        if column.type == "float":
+            # Rounded to the 24 bits of a real (Veltkamp's splitting), and made smaller before: the product of
+            # a greater number would be beyond a double's range, which ends the query.
+            small = f"({number})/{2 * _REAL_STEP}e0"
+            large = f"{small}*{_REAL_STEP + 1}e0"
+            number = f"({large}-({large}-{small}))*{2 * _REAL_STEP}e0"
+        return f"IF({only(expression, _NUMBER)} IS NULL,NULL,{number})"
 
     def form(self, value: Value) -> Form:
         exact, column = _is_exact(value), value.column
@@ -39,7 +46,7 @@ class Floating(Family):
         if base_name(value.to) == "numeric":
             return _as_numeric(x, value)
         traps: tuple[Trap, ...] = ()
-        if value.to == "real" and column.type == "double":
+        if value.to == "real" and (column.type == "double" or value.changed):
             bits, size = _source_bits(x)[0], f"ABS({x})"
             lost = f"{bits}%{_REAL_STEP}<>0 OR {size}<{_LEAST_REAL} OR {size}>{_MOST_REAL}"
             traps = (Trap("inexact", f"{x}<>0 AND ({lost})"),)
