@@ -244,6 +244,41 @@ def _map(folder: Path, lines: list[str]) -> str:
     return str(path)
 
 
+# Column → its type, a value, one that MySQL's conversion would make the same, the target's type.
+UNREADABLE = {
+    "plain": ("VARCHAR(9) CHARACTER SET gbk", "'A?'", "0x41A2A0", "varchar(9)"),
+    "bytes": ("VARCHAR(9) CHARACTER SET gbk", "'A?'", "0x41A2A0", "bytea"),
+    "document": ("VARCHAR(9) CHARACTER SET gbk", "'\"?\"'", "0x22A2A022", "jsonb"),
+    "half": ("VARCHAR(9) CHARACTER SET ucs2", "'?'", "0xD800", "text"),
+    "cut": ("VARBINARY(9)", "'a'", "0x61FF", "text"),
+    "raw": ("VARBINARY(9)", "'[1]'", "0x5B315DFF", "jsonb"),
+}
+
+
+def test_what_cannot_be_converted_is_no_other_text(both_databases: tuple[str, str], tmp_path: Path) -> None:
+    """Where no scan has looked, or a row has changed since: the comparison tells it from a ?, too."""
+    source, target = both_databases
+    columns = ", ".join(f"{name} {way[0]}" for name, way in UNREADABLE.items())
+    mysql(source, f"CREATE TABLE t (id INT PRIMARY KEY, {columns}) CHARACTER SET utf8mb4")
+    mysql(source, f"INSERT INTO t VALUES (1, {', '.join(way[1] for way in UNREADABLE.values())})")
+    map_ = tmp_path / "map.toml"
+    entries = (f"[[column]]\nmatch = {{ column = '{name}' }}\nto = '{way[3]}'\n"
+               for name, way in UNREADABLE.items())  # fmt: skip
+    map_.write_text("".join(entries))
+    ends = ("--source", source, "--target", target, "--json")
+    ran = converge("migrate", *ends, "--map", str(map_))
+    assert ran.json["verdict"] == "verified", ran.err
+    changes = ", ".join(f"{name} = {way[2]}" for name, way in UNREADABLE.items())
+    mysql(source, f"UPDATE t SET {changes}")
+    found = {one["column"] for one in converge("verify", *ends).json["differences"]}
+    assert found == UNREADABLE.keys()
+    for name in UNREADABLE:
+        mysql(source, f"CREATE TABLE of_{name} AS SELECT id, {name} FROM t")
+        refused = converge("migrate", *ends, "--map", str(map_), "--no-scan", "--include", f"of_{name}")
+        codes = [one["code"] for one in refused.json["findings"] if one["severity"] == "block"]
+        assert (codes, postgres(target, f"SELECT count(*) FROM of_{name}")) == (["D001"], [(0,)]), name
+
+
 def test_null_is_no_way_out_of_a_column_that_is_not_null(
     mysql_8033: Server, postgres_175: Server, new_mysql_database: NewDatabase,
     new_postgres_database: NewDatabase,

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from converge.model.catalog import Column
 from converge.model.quote import my_name, pg_text
-from converge.types.sql import as_bytes, escapes
+from converge.types.sql import as_bytes, escapes, refused, unequalled
 from converge.types.traps import Trap
 
 
@@ -104,6 +104,20 @@ def of_text(text: str, **facts: Any) -> Form:
     length = Length(f"LENGTH({text})", escapes(text))
     plain = {"read": as_bytes(text), "source_text": text, "whole": text, "length": length}
     return Form(**{**plain, "special": True, "delimited": True, **facts})
+
+
+def only_where(fine: str, stored: str, form: Form) -> Form:
+    """The form of a value that becomes a text only where this is true of what is stored.
+
+    Of others the copy gives a text that the target refuses, and the comparison one that it cannot hold.
+    """
+    fine = f"{stored} IS NULL OR {fine}"
+    return replace(
+        form,
+        read=f"IF({fine},{form.read},{refused(stored)})",
+        source_text=f"IF({fine},{form.source_text},{unequalled(stored)})",
+        source_value=f"IF({fine},{form.source_value or form.source_text},{unequalled(stored)})",
+    )
 
 
 BYTEA: dict[str, Any] = {

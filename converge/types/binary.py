@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from converge.model.catalog import Column
-from converge.types.base import Family, Form, Length, Value
+from converge.types.base import Family, Form, Length, Value, only_where
 from converge.types.forms import ANY_TEXT, swapped, text_form
-from converge.types.sql import escapes, is_utf8, refused, unequalled
+from converge.types.sql import escapes, is_utf8
 from converge.types.traps import Trap
 
 # COPY writes two hex digits for a byte, and takes a line of less than 1 GB (tried on 14 and 17.5).
@@ -52,17 +52,8 @@ class Binary(Family):
         broken = Trap("not_utf8", f"{data} IS NOT NULL AND NOT {is_utf8(data)}")
         length = hexadecimal if value.to == "uuid" else Length(f"LENGTH({data})", escapes(data))
         form = replace(form, whole=data, length=length, traps=(broken, *form.traps), default=_no_default)
-        if "not_utf8" in value.handled:
-            return form
-        # Such bytes would be cut or become NULL without a word: the copy gives a text that the target
-        # refuses, and the comparison one that it cannot hold.
-        fine = f"{data} IS NULL OR {is_utf8(data)}"
-        return replace(
-            form,
-            read=f"IF({fine},{form.read},{refused(data)})",
-            source_text=f"IF({fine},{form.source_text},{unequalled(data)})",
-            source_value=form.source_value or form.source_text,
-        )
+        # Such bytes would be cut or become NULL without a word.
+        return form if "not_utf8" in value.handled else only_where(is_utf8(data), data, form)
 
 
 def _no_default(literal: str) -> None:

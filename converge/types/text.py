@@ -2,7 +2,7 @@
 
 MySQL turns a character that has no Unicode mapping (GBK 0xA2A0, ASCII 0xFF) into '?', and a text that is no
 Unicode at all (UCS-2 0xD800) into NULL, without a word. Such a value is read as one that the target
-refuses, where no policy says otherwise.
+refuses, and compared as one that it cannot hold, where no policy says otherwise.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from converge.model.catalog import Column
 from converge.model.quote import my_name
-from converge.types.base import Family, Form, Value
+from converge.types.base import Family, Form, Value, only_where
 from converge.types.forms import MADE, text_form
-from converge.types.sql import is_utf8, refused
+from converge.types.sql import is_utf8
 from converge.types.traps import Trap
 
 # Character sets whose bytes are already UTF-8: converting them again would only cost time.
@@ -48,10 +48,9 @@ class Text(Family):
         form, found = text_form(text, value), []
         if column.charset not in _UTF8 | _MAPPED:
             found.append(_unmapped(value))
-            if "unmapped" not in value.handled and value.to not in ("uuid", "bytea"):
-                name = my_name(column.name)
-                kept = f"{name} IS NULL OR {_kept(column)}"
-                form = replace(form, read=f"IF({kept},{form.read},{refused(name)})")
+            # No UUID has a ?.
+            if "unmapped" not in value.handled and value.to != "uuid":
+                form = only_where(_kept(column), my_name(column.name), form)
         if column.charset == "latin1" and not value.changed:
             found.append(_latin1_utf8(value))
         if column.type == "longtext":
