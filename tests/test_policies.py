@@ -279,6 +279,23 @@ def test_what_cannot_be_converted_is_no_other_text(both_databases: tuple[str, st
         assert (codes, postgres(target, f"SELECT count(*) FROM of_{name}")) == (["D001"], [(0,)]), name
 
 
+@pytest.mark.parametrize("policy", ['"strip"', '{ replace = "b" }'])
+def test_a_policy_that_makes_keys_of_a_document_equal_differs(
+    policy: str, databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """jsonb keeps one of such members."""
+    source, target = databases
+    for name, key in (("t", "id INT PRIMARY KEY"), ("no_key", "id INT")):
+        mysql(source, f"CREATE TABLE {name} ({key}, j JSON)")
+        for number, document in enumerate(('{"a": 1, "ab": 3, "a\\u0000": 2}', '{"\\u0000": 1e20}')):
+            mysql(source, f"INSERT INTO {name} VALUES (%s, %s)", number, document)
+    map_ = tmp_path / "map.toml"
+    map_.write_text(f"[[type]]\nmatch = {{ type = 'json' }}\npolicy = {{ json_nul = {policy} }}\n")
+    ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_), "--json")
+    found = {(one["table"], one["key"]) for one in ran.json["differences"]}
+    assert (ran.json["verdict"], found) == ("differs", {("t", "id=0"), ("no_key", "(1 row)")}), ran.err
+
+
 def test_null_is_no_way_out_of_a_column_that_is_not_null(
     mysql_8033: Server, postgres_175: Server, new_mysql_database: NewDatabase,
     new_postgres_database: NewDatabase,

@@ -68,6 +68,7 @@ The scan counts such values before anything is written. They stop the run with t
 declares a policy (`policy = { zero_date = "null" }` in a rule). Where no scan has looked, the target
 refuses such a value, or the comparison shows that it differs.
 What a policy did is counted in the run's own snapshot, shown in the report, and mirrored in the comparison.
+Where it makes two keys of a JSON object equal, jsonb keeps one of the members, and the row differs.
 Two kinds of value arrive as another one, and do not stop the run: the error value of an ENUM that has a label
 `''`, and the member `''` alone of a SET that becomes a text. They are losses (V022) as if a map had said
 `keep`; the finding and the run name their number. A rule with `fits = true` that some values break is passed

@@ -86,7 +86,7 @@ def _field(column: ColumnPlan) -> Field:
     return Field(
         column.source, on_source.field_text(column), on_target.field_text(column), column.source_value,
         f"({column.target_value})", column.is_null or f"{my_name(column.source)} IS NULL",
-        "json" if column.judge == "json" else "text",
+        "json" if column.judge == "json" else "text", doubled=column.source_type != "json",
     )  # fmt: skip
 
 

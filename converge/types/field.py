@@ -44,6 +44,8 @@ class Field:
     """The source sorts it by a collation."""
     separator: str = ""
     """Of a list."""
+    doubled: bool = True
+    """Of JSON: a key may be there twice, as in a text, and the last one counts."""
     longest: int = 0
     """Bytes up to which a value is fetched; 0: as many as the rows leave room for."""
 
@@ -91,10 +93,13 @@ class Field:
             return size_of_long(value) if self.judge == "size" and is_long(value) else value
         match self.judge:
             case "json":
+                members = dict if self.doubled else _distinct
                 try:
-                    return _frozen(json.loads(value, parse_float=_Number, parse_int=_Number))
+                    return _frozen(
+                        json.loads(value, parse_float=_Number, parse_int=_Number, object_pairs_hook=members)
+                    )
                 except ValueError:
-                    return value  # a text that is not JSON, where the target has JSON
+                    return value  # a text that is no such JSON, where the target has JSON
             case "double":
                 return float(value)
         return tuple(sorted(value.split(self.separator) if self.separator else value))
@@ -102,6 +107,14 @@ class Field:
 
 class _Number(str):
     """A JSON number's text: a class of its own, so that it is not a JSON string."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members of an object; raises ValueError where jsonb has kept one of two of the same key."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError
+    return members
 
 
 def _frozen(value: Any) -> Hashable:
