@@ -254,6 +254,27 @@ def test_a_long_row_on_one_side_only(
     ]
 
 
+def test_json_beyond_what_is_fetched_is_compared_by_meaning(
+    mysql_8033: Server, databases: tuple[str, str]
+) -> None:
+    """A quarter of a packet is fetched at once, and numbers stand across its ends."""
+    source, target = databases
+    with packets(mysql_8033, 2 << 20):
+        run(source, "CREATE TABLE j (id INT PRIMARY KEY, doc JSON)")
+        for number in range(3):
+            many = ", ".join(
+                f'1e{10 + place % 30}, -0.0, "1e20 \\"1e5", {{"1.50": 1.5e-7}}' for place in range(20_000)
+            )
+            run(source, f"INSERT INTO j VALUES ({number}, %s)", f'[{number}, {many}, "1e5"]')
+        done = converge("migrate", "--source", source, "--target", target, "--json")
+        assert (done.code, done.json["verdict"]) == (0, "verified"), done.out
+        postgres(target, "UPDATE j SET doc = jsonb_set(doc, '{50000}', '1') WHERE id = 1")
+        postgres(target, """UPDATE j SET doc = jsonb_set(doc, '{-1}', '"100000"') WHERE id = 2""")
+        done = converge("verify", "--source", source, "--target", target, "--json")
+    found = [(one["key"], one["column"]) for one in done.json["differences"]]
+    assert found == [("id=1", "doc"), ("id=2", "doc")], done.out
+
+
 def test_long_json_that_prints_in_another_way_is_compared_by_meaning(databases: tuple[str, str]) -> None:
     source, target = databases
     run(source, "CREATE TABLE j (id INT PRIMARY KEY, doc JSON); CREATE TABLE keyless (doc JSON)")

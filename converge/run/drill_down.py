@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from heapq import nsmallest
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -37,7 +37,7 @@ from converge.run.relation import (
 )
 from converge.run.suspects import Rows, Suspects, about_rows, by_size, pages_at_once
 from converge.run.unlike import Digests, Parts
-from converge.types.field import Field, is_cut, is_long, shown, size_of_long
+from converge.types.field import Field, document_digest, is_cut, is_long, shown, size_of_long
 
 _FETCH_BYTES = 16_000_000
 """Values of about this size are fetched at once: each time both servers read the whole table."""
@@ -83,7 +83,7 @@ class Drill:
         (size,) = pages_of(target, schema, [table])
         pages = list(pages_at_once(size))
         self._suspects = Suspects(source, target, self._relation, long, about_rows(table, size), pages, parts)
-        # JSON of more than this is taken for other than JSON that is written in another way.
+        # Longer JSON is not parsed: `_same_document` reads it piece by piece.
         whole = [field.fetched(self._piece if field.judge == "json" else long) for field in fields]
         self._whole = [
             replace(side, values=values)
@@ -219,7 +219,8 @@ class Drill:
             if several:
                 # No key of the target keeps them apart, such as keys that a policy has made equal.
                 here, there, _ = unequal(self._relation.fields, here, there)
-            unlike = [list(self._values(identity, *both)) for both in zip(here, there, strict=False)]
+            pairs = zip(here, there, strict=False)
+            unlike = [list(self._values(identity, *both, alone=not several)) for both in pairs]
             pair += chain.from_iterable(unlike)
             found += pair
             meant |= {identity} if pair else set()
@@ -239,40 +240,50 @@ class Drill:
     def _named(self, row: Row) -> str:
         return ", ".join(f"{self._relation.fields[place].name}={row[place]}" for place in self._key)
 
-    def _values(self, identity: str, source: Row, target: Row) -> Iterator[Difference]:
-        """Where two rows have other values."""
+    def _values(self, identity: str, source: Row, target: Row, *, alone: bool) -> Iterator[Difference]:
+        """Where two rows have other values; `alone`: no others have this identity."""
         for field, left, right in zip(self._relation.fields, source, target, strict=True):
             if field.meaning(left) == field.meaning(right) and not is_cut(left):
                 continue
             if None not in (left, right) and not is_cut(left) and (is_long(left) or is_long(right)):
+                if alone and self._same_document(field, identity):
+                    continue
                 differ = self._long_window(field, identity)
             else:
                 differ = window(left and shown(left), right and shown(right))
             yield Difference(self._relation.name, self._named(source), field.name, *differ)
 
+    def _same_document(self, field: Field, identity: str) -> bool:
+        """Whether two documents mean the same; only of JSON columns, whose keys both servers order alike."""
+        if field.judge != "json" or field.doubled:
+            return False
+        left, right = (document_digest(self._pieces(side, field, identity)) for side in (0, 1))
+        return left == right
+
+    def _pieces(self, side: int, field: Field, identity: str) -> Iterator[bytes]:
+        start = 0
+        while piece := self._piece_of(side, field, identity, start, self._piece):
+            yield piece
+            start += self._piece
+
+    def _piece_of(self, side: int, field: Field, identity: str, start: int, size: int) -> bytes:
+        """Some bytes of a long value of the source (0) or the target (1)."""
+        values = f"CAST({field.source_value} AS BINARY)", f"convert_to({field.target_value}::text,'UTF8')"
+        return self._suspects.sides[side].piece(values[side], identity, start, size)
+
     def _long_window(self, field: Field, identity: str) -> tuple[str | None, str | None]:
         """The place where two long values begin to differ, of each about a thousand bytes."""
-        here, there = self._suspects.sides
-        values = (
-            f"CAST({field.source_value} AS BINARY)",
-            f"convert_to({field.target_value}::text,'UTF8')",
-        )
-
-        def pieces(start: int, size: int) -> tuple[bytes, bytes]:
-            return (
-                here.piece(values[0], identity, start, size),
-                there.piece(values[1], identity, start, size),
-            )
-
-        low = 0
-        left, right = pieces(low, self._piece)
-        while left == right and left:
-            low += self._piece
-            left, right = pieces(low, self._piece)
+        low, left, right = 0, b"", b""
+        both = zip_longest(*(self._pieces(side, field, identity) for side in (0, 1)), fillvalue=b"")
+        for left, right in both:
+            if left != right:
+                break
+            low += len(left)
         place = low + first_difference(left, right)
         start = max(0, place - _BEFORE_BYTES)
         mark = f"[byte {place + 1:,}] "
-        left, right = pieces(start, _BEFORE_BYTES + _SHOWN_BYTES)
+        size = _BEFORE_BYTES + _SHOWN_BYTES
+        left, right = (self._piece_of(side, field, identity, start, size) for side in (0, 1))
         return mark + left.decode("utf-8", "replace"), mark + right.decode("utf-8", "replace")
 
 
