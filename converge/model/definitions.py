@@ -1,4 +1,4 @@
-"""Everything of one PostgreSQL schema that DDL can make, as values.
+"""Everything of one PostgreSQL schema, as values.
 
 What belongs to an installation is no part of it: owners, rights, tablespaces, publications, rows.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from converge.model.existing import difference
@@ -22,7 +22,8 @@ class Definition:
     """One object."""
 
     kind: str
-    """One of `RANKS` in `planner/difference/statements`, which knows how it is made and removed."""
+    """One of `RANKS` in `planner/difference/statements`, which knows how it is made and removed; else
+    ``unwritten``."""
     object: str
     """Its name for people and for `Definition.needs`, e.g. ``column public.film.length``."""
     facts: Mapping[str, Any]
@@ -44,19 +45,26 @@ class Definitions:
     schema: str
     objects: Mapping[str, Definition]
     """By their names; columns in the order of their tables."""
-    unwritten: tuple[str, ...] = ()
-    """Objects for which no DDL is written, and all that needs them: each with its kind and name."""
+    unwritten: Mapping[str, Definition] = field(default_factory=dict)
+    """Objects for which no DDL is written, and all that needs or hangs on them: they are only compared."""
+    left_out: tuple[str, ...] = ()
+    """The unwritten ones for people, each with its kind and name; without what hangs on them."""
+
+    @property
+    def every(self) -> Mapping[str, Definition]:
+        """All objects, whether DDL is written for them or not."""
+        return {**self.objects, **self.unwritten}
 
     @property
     def digest(self) -> str:
         """SHA-256 of all objects, in hex: equal for equal definitions."""
-        texts = sorted(f"{name} {one.text}" for name, one in self.objects.items())
+        texts = sorted(f"{name} {one.text}" for name, one in self.every.items())
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
     @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables, without their schema."""
-        return tuple(one.facts["name"] for one in self.objects.values() if one.kind == "table")
+        return tuple(one.facts["name"] for one in self.every.values() if one.kind == "table")
 
 
 NOTHING = Definitions("", {})

@@ -110,25 +110,32 @@ def read_definitions(
         every = read_rows(connection, schema, _KINDS).values()
         odd = query_rows(connection, "define_unwritten", schema=schema)
         depends = query_rows(connection, "define_needs", schema=schema)
-    rows = [row for kind in every for row in kind if row.kind is not None]
-    names = {row.address: row.name for row in rows}
-    links = _Links(depends, names, {(class_, oid, sub): name for class_, oid, sub, name in odd})
-    found = _found(rows, links)
+    rows = {row.address: row for kind in every for row in kind if row.kind is not None}
+    labels = {}
+    for class_, oid, sub, label, facts in odd:
+        row = rows.setdefault((class_, oid, sub), Row(class_, oid, sub, "unwritten", label, {}, {}))
+        row.facts.update(facts)
+        labels[row.name] = label
+    found = _found(rows, _Links(depends, {address: row.name for address, row in rows.items()}))
     out = {name for name, one in found.items() if one.kind == "table" and one.facts["name"] in without}
     found = _without(found, out)
-    written = _without(found, set(links.unwritten.values()))
-    gone = found.keys() - written.keys()
+    written = _without(found, set(labels))
+    unwritten = {name: one for name, one in found.items() if name not in written}
     # What hangs on something else goes with it unsaid.
-    left = (f"{name} (needs what is left out)" for name in gone if "of" not in found[name].facts)
-    return Definitions(schema, _used(written), tuple(sorted({*links.unwritten.values(), *left})))
+    left_out = (
+        labels.get(name, f"{name} (needs what is left out)")
+        for name, one in unwritten.items()
+        if name in labels or one.facts.get("of") not in unwritten
+    )
+    return Definitions(schema, _used(written), unwritten, tuple(sorted(left_out)))
 
 
-def _found(rows: list[Row], links: _Links) -> dict[str, Definition]:
-    """All objects that are neither an extension's nor unwritten, nor hang on such a one."""
+def _found(rows: Mapping[_Address, Row], links: _Links) -> dict[str, Definition]:
+    """All objects that are not an extension's, nor hang on such a one."""
     found: dict[str, Definition] = {}
-    for row in rows:
+    for row in rows.values():
         of = None if row.kind == "sequence" else row.facts.get("of")
-        if row.address in links.members or row.address in links.unwritten or (of and of not in found):
+        if row.address in links.members or (of and of not in found):
             continue
         needs = links.needs(row.address) | set(row.facts.pop("needs", ()))
         needs -= {row.name, "schema public"}
@@ -139,9 +146,7 @@ def _found(rows: list[Row], links: _Links) -> dict[str, Definition]:
 class _Links:
     """What the objects need, by pg_depend."""
 
-    def __init__(
-        self, depends: list[tuple[Any, ...]], names: Mapping[_Address, str], unwritten: Mapping[_Address, str]
-    ) -> None:
+    def __init__(self, depends: list[tuple[Any, ...]], names: Mapping[_Address, str]) -> None:
         self._names = names
         self._parts: dict[_Address, _Address] = {}
         """Addresses of what is internal to something else, or an extension's."""
@@ -155,7 +160,6 @@ class _Links:
             if kind in "ei":
                 self._parts.setdefault(at, to)
             self._direct[at].append(to)
-        self.unwritten = {at: name for at, name in unwritten.items() if at not in self.members}
         self._all: defaultdict[str, set[str]] = defaultdict(set)
         for at, others in self._direct.items():
             for name in self._of(at):
@@ -175,22 +179,20 @@ class _Links:
         while address not in seen:
             seen.add(address)
             whole = (*address[:2], 0)
-            if whole not in self.members:
-                found = self.unwritten.get(whole) or self._names.get(address)
-                if found:
-                    yield found
-                    return
+            if whole not in self.members and address in self._names:
+                yield self._names[address]
+                return
             address = self._parts.get(address) or self._parts.get(whole) or whole
 
 
 def _without(found: Mapping[str, Definition], out: set[str]) -> dict[str, Definition]:
-    """All but some objects, what needs them, and the sequences that belong to them."""
+    """All but some objects, what needs or hangs on them, and the sequences that belong to them."""
     out = set(out)
     while True:
         more = {
             name
             for name, one in found.items()
-            if name not in out and (one.needs & out or f"owner of {name}" in out)
+            if name not in out and (one.needs & out or one.facts.get("of") in out)
         }
         if not more:
             return {name: one for name, one in found.items() if name not in out}

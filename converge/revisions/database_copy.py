@@ -86,7 +86,7 @@ def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
         source.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         whole = read_definitions(source, schema, without=())
         if whole.unwritten:
-            raise _not_streamed(endpoint, [f"not made again: {name}" for name in whole.unwritten])
+            raise _not_streamed(endpoint, [f"not made again: {name}" for name in whole.left_out])
         bare = _for_rows(whole)
         _make(target, difference(NOTHING, bare))
         _copy_rows(

@@ -1,4 +1,4 @@
-"""Whether a database is what its revisions make: everything that DDL can make is compared, by object."""
+"""Whether a database is what its revisions make: everything in its schema is compared, by object."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Generator:
             return self._from_models()
         after = here if origin == "target" else self._planned()
         says = {"baseline": after.digest, "schema": self.options.schema, "restores": "catalog"}
-        return self._written(NOTHING, after, says, at, f"the {origin}", after.unwritten)
+        return self._written(NOTHING, after, says, at, f"the {origin}", after.left_out)
 
     def _later(self, at: Applied) -> Generated:
         """What the source's schema has become since. Tables that never came from there stay as they are."""
@@ -102,7 +102,7 @@ class Generator:
         own = [name for name in self._here(at).tables if name not in {*made, *after.tables}]
         before = self._here(at, *own)
         says = {"restores": "catalog"} if _loses(before, after) else {}
-        left = (*after.unwritten, *(f"table {self.options.schema}.{name} (not the source's)" for name in own))
+        left = (*after.left_out, *(f"table {self.options.schema}.{name} (not the source's)" for name in own))
         return self._written(before, after, says, at, "the source", left)
 
     def _from_models(self) -> Generated:

@@ -44,7 +44,7 @@ def difference(before: Definitions, after: Definitions) -> tuple[Step, ...]:
 
 def compared(before: Definitions, after: Definitions) -> tuple[Differs, ...]:
     """Objects that are not the same in both, in the order of their names."""
-    old, new = before.objects, after.objects
+    old, new = before.every, after.every
     pairs = ((name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys()))
     texts = ((name, one.text if one else "", other.text if other else "") for name, one, other in pairs)
     return tuple(Differs(*three) for three in texts if three[1] != three[2])

@@ -28,11 +28,11 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int,
            'compression', CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
            'statistics', nullif((to_jsonb(a) ->> 'attstattarget')::int, -1),
            'options', a.attoptions,
+           'options of the server', a.attfdwoptions,
            'sequence comment', obj_description(i.objid, 'pg_class'),
            'comment', col_description(c.oid, a.attnum))),
        jsonb_strip_nulls(jsonb_build_object(
            'place', a.attnum, 'rights', a.attacl::text,
-           'options of the server', a.attfdwoptions,
            'inherited', nullif(a.attinhcount, 0), 'local', a.attislocal)),
        CASE WHEN %(load)s THEN jsonb_build_object(
            -- Without its schema: the types of extensions have names of their own.

@@ -3,7 +3,9 @@
 WITH actions (type, name) AS (
     VALUES ('a'::"char", 'NO ACTION'), ('r', 'RESTRICT'), ('c', 'CASCADE'), ('n', 'SET NULL'), ('d', 'SET DEFAULT'))
 SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
-       CASE WHEN n.nspname <> %(schema)s OR c.contype NOT IN ('p', 'u', 'x', 'c', 'f') THEN NULL
+       -- For each partition that a key leads to, the server makes one more, under a name of its choice.
+       CASE WHEN n.nspname <> %(schema)s OR c.contype NOT IN ('p', 'u', 'x', 'c', 'f') OR EXISTS (
+                SELECT FROM pg_constraint p WHERE p.oid = c.conparentid AND p.conrelid = c.conrelid) THEN NULL
             WHEN c.contype = 'f' THEN 'foreign key' ELSE 'constraint' END,
        format('constraint %%I on ', c.conname) || format('%%I.%%I', n.nspname, coalesce(t.relname, y.typname)),
        jsonb_strip_nulls(jsonb_build_object(
@@ -15,13 +17,15 @@ SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
            'options', x.reloptions,
            'clustered', nullif(i.indisclustered, false), 'replica identity', nullif(i.indisreplident, false),
            'index comment', obj_description(x.oid, 'pg_class'),
-           'comment', obj_description(c.oid, 'pg_constraint'))),
-       jsonb_strip_nulls(jsonb_build_object(
-           'local', c.conislocal, 'inherited', nullif(c.coninhcount, 0),
            -- Of a foreign key: triggers of its own that were switched off.
            'not enforced by', (SELECT jsonb_agg(g.tgenabled ORDER BY g.tgrelid, g.tgtype)
-                                 FROM pg_trigger g WHERE g.tgconstraint = c.oid AND g.tgisinternal
-                                  AND g.tgenabled <> 'O'))),
+                                 FROM pg_trigger g
+                                WHERE g.tgisinternal AND g.tgenabled <> 'O' AND g.tgconstraint = ANY (
+                                      c.oid || ARRAY(SELECT k.oid FROM pg_constraint k
+                                                      WHERE k.conparentid = c.oid AND k.conrelid = c.conrelid))),
+           'comment', obj_description(c.oid, 'pg_constraint'))),
+       jsonb_strip_nulls(jsonb_build_object(
+           'local', c.conislocal, 'inherited', nullif(c.coninhcount, 0))),
        CASE WHEN %(load)s THEN jsonb_build_object(
            'columns', ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(num, place)
                               JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.num ORDER BY k.place),

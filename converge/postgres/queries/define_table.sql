@@ -11,17 +11,17 @@ SELECT 'pg_class'::regclass::oid::bigint, c.oid::bigint, 0, 'table',
                                     WHEN c.relreplident = 'n' OR c.relreplident = 'i' AND NOT EXISTS (
                                         SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)
                                     THEN 'NOTHING' END,
-           'comment', obj_description(c.oid, 'pg_class'))),
-       jsonb_strip_nulls(jsonb_build_object(
-           {relation},
-           'row identity', c.relreplident,
            'of type', (SELECT format_type(t.oid, NULL) FROM pg_type t WHERE t.oid = c.reloftype),
            'inherits', (SELECT jsonb_agg(i.inhparent::regclass::text ORDER BY i.inhseqno)
                           FROM pg_inherits i WHERE i.inhrelid = c.oid),
            'partition', pg_get_expr(c.relpartbound, c.oid),
            'partition key', pg_get_partkeydef(c.oid),
            'server', (SELECT jsonb_build_array(s.srvname, f.ftoptions) FROM pg_foreign_table f
-                        JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid))),
+                        JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
+           'comment', obj_description(c.oid, 'pg_class'))),
+       jsonb_strip_nulls(jsonb_build_object(
+           {relation},
+           'row identity', c.relreplident)),
        CASE WHEN %(load)s THEN jsonb_build_object(
            'owned', pg_has_role(c.relowner, 'USAGE'),
            'of an extension', EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND classid = 'pg_class'::regclass

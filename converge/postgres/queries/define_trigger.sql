@@ -14,5 +14,8 @@ SELECT 'pg_trigger'::regclass::oid::bigint, g.oid::bigint, 0, 'trigger',
                             WHERE d.classid = 'pg_trigger'::regclass AND d.objid = g.oid AND d.deptype = 'x'
                               AND d.refclassid = 'pg_extension'::regclass)))
   FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid JOIN pg_namespace n ON n.oid = t.relnamespace
- WHERE n.nspname = %(schema)s AND NOT g.tgisinternal
+ WHERE n.nspname = %(schema)s
+   -- 14 calls those internal that a partition has from its table; those of foreign keys are.
+   AND (NOT g.tgisinternal OR g.tgparentid <> 0 AND NOT EXISTS (
+            SELECT FROM pg_constraint c WHERE c.oid = g.tgconstraint AND c.contype <> 't'))
  ORDER BY t.relname COLLATE "C", g.tgname COLLATE "C"
