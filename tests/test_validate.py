@@ -161,6 +161,7 @@ def test_what_is_dropped_is_in_the_artifacts(scene: Scene) -> None:
         (execute(BACK, "DELETE FROM other"), "", "differs", 1),
         (execute(BACK, "SELECT setval('used', 499)"), "", "differs", 1),
         (execute(BACK, "SELECT setval('used', 501)"), "", "restored", 0),
+        (execute(BACK, "SELECT setval('called', 6, false)"), "", "differs", 1),
         ("1 / 0", 'converge = {"restores": "nothing"}', "no promise", 0),
     ],
 )
@@ -168,6 +169,7 @@ def test_downgrades_keep_what_they_promise(
     scene: Scene, back: str, more: str, downgrade: str, code: int
 ) -> None:
     postgres(scene.url, "CREATE SEQUENCE used; SELECT setval('used', 500)")
+    postgres(scene.url, "CREATE SEQUENCE called; SELECT setval('called', 7, false)")
     revision(scene.folder, "r1", execute(*FILL), back, more=more)
     ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
     assert (ran.code, scene.summary()["downgrade"]) == (code, downgrade), ran.err
@@ -184,6 +186,88 @@ def test_downgrades_keep_what_they_promise(
             0,
             True,
         )
+
+
+INVOICES = "CREATE SEQUENCE invoice_no; CREATE TABLE bill (id int GENERATED ALWAYS AS IDENTITY, n int);"
+
+
+@pytest.mark.parametrize(
+    ("up", "position", "line"),
+    [
+        (
+            "DROP SEQUENCE invoice_no; CREATE SEQUENCE invoice_no AS bigint",
+            "48211, true",
+            '"changed","public.invoice_no","1","48212"',
+        ),
+        ("SELECT setval('invoice_no', 1)", "48211, true", '"changed","public.invoice_no","2","48212"'),
+        # As a run of converge leaves them: no number was given yet.
+        ("ALTER SEQUENCE invoice_no RESTART", "48212, false", '"changed","public.invoice_no","1","48212"'),
+        ("DROP SEQUENCE invoice_no", "48211, true", '"removed","public.invoice_no","48212"'),
+        (
+            "ALTER SEQUENCE invoice_no RENAME TO old_no; CREATE SEQUENCE invoice_no",
+            "48211, true",
+            '"changed","public.invoice_no","1","48212"',
+        ),
+        (
+            "ALTER TABLE bill ALTER id DROP IDENTITY, ALTER id ADD GENERATED ALWAYS AS IDENTITY",
+            "5, true",
+            '"changed","public.bill_id_seq","1","8"',
+        ),
+        ("ALTER SEQUENCE invoice_no RENAME TO new_no", "48211, true", ""),
+        ("SELECT setval('invoice_no', 50000)", "48211, true", ""),
+        ("DROP SEQUENCE invoice_no", "1, false", ""),
+        ("ALTER TABLE bill DROP id", "5, true", None),
+    ],
+)
+def test_a_sequence_that_loses_its_position_is_affected(
+    scene: Scene, up: str, position: str, line: str | None
+) -> None:
+    """Empty: no sequence is affected; None: what its column loses is named, and it goes with that."""
+    postgres(scene.url, f"{INVOICES} SELECT setval('invoice_no', {position}), setval('bill_id_seq', 7)")
+    postgres(scene.url, "INSERT INTO bill (n) VALUES (1)")
+    postgres(scene.url, "SELECT setval('bill_id_seq', 7)")
+    revision(scene.folder, "r1", execute(*up.split("; ")))
+    ran = scene.validate()
+    affected = {one["file"]: one for one in scene.summary()["affected"]}
+    assert ran.code == (0 if line == "" else 1), ran.out + ran.err
+    if not line:
+        assert [*affected] == ([] if line == "" else ["bill.csv"])
+        return
+    assert (scene.summary()["verdict"], [*affected]) == ("unreviewed", ["(sequences).csv"])
+    assert (affected["(sequences).csv"]["table"], affected["(sequences).csv"]["key"]) == (
+        "(sequences)", ["sequence"],
+    )  # fmt: skip
+    assert (scene.artifacts / "(sequences).csv").read_text().splitlines()[1:] == [line]
+    assert scene.passed("r1") == ()
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    if "RENAME" not in up:  # which gives no number again by itself
+        refused = converge("migrations", "run", *options)
+        assert (refused.code, "A009" in refused.err) == (3, True), refused.err
+    accepted = scene.validate("--reference", str(scene.place / "ref"), "--accept")
+    assert (accepted.code, scene.passed("r1")) == (0, ("up",)), accepted.err
+    assert scene.validate("--reference", str(scene.place / "ref")).code == 0
+    assert converge("migrations", "run", *options).code == 0
+
+
+def test_a_trial_with_an_unused_sequence_shows_nothing(
+    scene: Scene, new_postgres_database: NewDatabase, postgres_175: Server
+) -> None:
+    fresh = new_postgres_database(postgres_175)
+    for url in (fresh, scene.url):
+        postgres(url, INVOICES + (USERS if url == fresh else ""))
+    postgres(scene.url, "SELECT setval('invoice_no', 48211)")
+    revision(scene.folder, "r1", execute("DROP SEQUENCE invoice_no", "CREATE SEQUENCE invoice_no"))
+    options = ("--alembic", str(scene.folder))
+    artifacts = ("--artifacts", str(scene.artifacts))
+    tried = converge("migrations", "validate", *options, *artifacts, "--target", fresh)
+    assert (tried.code, scene.passed("r1")) == (0, ("up",)), tried.err
+    refused = converge("migrations", "run", *options, "--target", scene.url)
+    assert (refused.code, "validated where no row was at stake" in refused.err) == (3, True), refused.err
+    assert "the sequence public.invoice_no was used" in refused.err
+    assert scene.validate("--reference", str(scene.place / "ref"), "--accept").code == 0
+    # Also where no table has rows any more.
+    postgres(scene.url, "TRUNCATE users, identities, other, bill")
+    assert converge("migrations", "run", *options, "--target", scene.url).code == 0
 
 
 def test_a_downgrade_that_restores_the_catalog_alone_is_not_proven(scene: Scene) -> None:

@@ -58,13 +58,13 @@ class Held:
         return [one for one in found if (one.schema, one.name) != without]
 
     def used_sequences(self) -> list[str]:
-        """Sequences of no column that have given a number, or were set to another than the first."""
+        """Names of sequences of no column that have given a number, or were set to another than the first."""
         used = (
             "SELECT s.is_called OR s.last_value <> q.seqstart FROM {} AS s, pg_catalog.pg_sequence AS q "
             "WHERE q.seqrelid = %s"
         )
         return [
-            f"{schema}.{name}"
+            f"the sequence {schema}.{name}"
             for oid, schema, name in self._rows("held_sequences")
             if value(self._connection, used.format(pg_name(schema, name)), (oid,))
         ]

@@ -122,7 +122,7 @@ def _words(result: Validation) -> str:
         wrong = [one for one in result.compared if not one.equal]
         return f"affected rows of {counted(len(wrong), 'table')} are not as the reference has them"
     if result.verdict == "unreviewed":
-        return "rows are affected, and no reference says how they should be"
+        return "rows or sequences are affected, and no reference says how they should be"
     if not result.affected:
         return "no row is affected"
     if result.accepted:

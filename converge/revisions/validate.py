@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,23 +18,27 @@ from converge.errors import TargetError, UsageError
 from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
-from converge.model.image import Image, Pair, pairs
+from converge.model.image import Both, Image, Pair, pairs
 from converge.model.revision import Applied, Direction, Revision
 from converge.model.validation import Affected, Validation
 from converge.planner.difference import compared
 from converge.postgres.affected import (
+    SEQUENCES,
     Digest,
+    Position,
     affected_rows,
+    as_pair,
     compare,
     digests,
     find,
     keep_rows,
     read_images,
+    read_positions,
+    set_back,
 )
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
 from converge.postgres.held import held
-from converge.resources import sql
 from converge.revisions.commands import require_known, standings
 from converge.revisions.database_copy import copied
 from converge.revisions.drift import is_here
@@ -68,8 +72,8 @@ class _State:
     images: tuple[Image, ...]
     digests: Mapping[str, Digest]
     definitions: Definitions
-    positions: Mapping[str, tuple[int, int]]
-    """Of each sequence: its increment, and its last value in that direction."""
+    positions: Sequence[Position]
+    """Of all sequences."""
     large_objects: str
     """A digest of them; of their contents, too, where the role may read those."""
 
@@ -90,6 +94,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
             result.tables = {
                 str(one): rows for one in database.tables(at.table) if (rows := database.rows(one))
             }
+            sequences = dict.fromkeys(database.used_sequences(), 1)
         for parent in revision.down:
             upgrade(folder, place, parent, emit)
         # A policy must not hide rows: with this setting the server fails instead.
@@ -118,7 +123,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
         result.verdict = "unreviewed" if result.affected and not result.reference else "validated"
     if result.verdict == "validated":
         ways: tuple[Direction, ...] = ("up", "down") if result.downgrade == "restored" else ("up",)
-        record(folder, revision, ways, result.tables, result.target, result.server_version)
+        record(folder, revision, ways, result.tables | sequences, result.target, result.server_version)
 
 
 def _standing(folder: Folder, place: Endpoint) -> Applied:
@@ -168,17 +173,16 @@ class _Trial:
         """The copy as it is now."""
         connection, (_, version_table) = self._connection, self._version_table
         images = read_images(connection, *self._version_table)
-        sequences = connection.execute(sql("converge.postgres", "sequence_positions").encode()).fetchall()
         return _State(
             images,
             digests(connection, images),
             read_definitions(connection, self._request.schema, without=(version_table,)),
-            {name: (increment, last) for name, increment, last in sequences},
+            read_positions(connection),
             _large_objects(connection),
         )
 
     def export(self, before: _State, after: _State) -> None:
-        """Writes each table's affected rows into a file of its own."""
+        """Writes each table's affected rows into a file of its own, and into one the sequences set back."""
         result, connection = self._result, self._connection
         if before.large_objects != after.large_objects:
             raise TargetError(
@@ -190,19 +194,38 @@ class _Trial:
         with writing(folder, "--artifacts"):
             _clear(folder)
             result.artifacts = str(folder)
-            for pair in pairs(before.images, after.images):
+            tables = list(pairs(before.images, after.images))
+            for pair in tables:
                 # Digests and columns may say already that no row can be affected.
                 same = pair.before and pair.after and all(both.same_name for both in pair.columns)
                 if same and before.digests[str(pair.before)] == after.digests[str(pair.after)]:
                     continue
-                if (affected := find(connection, pair)) is None:
-                    continue
-                image = pair.image
-                table = image.name if image.schema == self._request.schema else str(image)
-                name = f"{quote(table, safe=' ')}.csv"
-                files.write_new(str(folder / name), affected_rows(connection, pair, affected))
-                result.affected.append(replace(affected, file=name))
-                self._pairs[name] = pair
+                if affected := find(connection, pair):
+                    image = pair.image
+                    table = image.name if image.schema == self._request.schema else str(image)
+                    self._write(folder, f"{quote(table, safe=' ')}.csv", pair, affected)
+            # That of a column goes with it.
+            gone = {
+                (pair.before.oid, number)
+                for pair in tables
+                if pair.before
+                for number, column in pair.before.columns.items()
+                if Both(column, None) in pair.columns
+            }
+            lost = [
+                (one, now)
+                for one, now in set_back(before.positions, after.positions)
+                if now is not None or one.column not in gone
+            ]
+            pair = as_pair(connection, lost)
+            if affected := find(connection, pair):
+                affected = replace(affected, table=SEQUENCES, was=SEQUENCES)
+                self._write(folder, f"{SEQUENCES}.csv", pair, affected)
+
+    def _write(self, folder: Path, name: str, pair: Pair, affected: Affected) -> None:
+        files.write_new(str(folder / name), affected_rows(self._connection, pair, affected))
+        self._result.affected.append(replace(affected, file=name))
+        self._pairs[name] = pair
 
     def with_reference(self) -> None:
         """Compares the affected rows with the reference's, or makes them the reference."""
@@ -231,11 +254,7 @@ class _Trial:
         catalog = [one.object for one in compared(before.definitions, after.definitions)]
         names = sorted(before.digests.keys() | after.digests.keys())
         rows = [f"rows of {name}" for name in names if before.digests.get(name) != after.digests.get(name)]
-        for name, (increment, last) in before.positions.items():
-            step, position = after.positions.get(name, (increment, 0))
-            # It would give values again that it has given before.
-            if (position - last) * step < 0:
-                rows.append(f"position of {name}")
+        rows += [f"position of {one.name}" for one, _ in set_back(before.positions, after.positions)]
         self._result.not_restored = catalog + rows
         if catalog or (everything and rows):
             self._result.downgrade = "differs"

@@ -24,7 +24,8 @@ class Record:
     digest: str
     """SHA-256 of the revision's file."""
     tables: Mapping[Direction, Mapping[str, int]]
-    """For each direction that was proven: all tables of the database in its trial, with their rows before."""
+    """For each direction that was proven: all tables of the database in its trial with their rows before,
+    and the used sequences of no column with 1."""
     at: str
     """UTC, ISO 8601."""
     database: str

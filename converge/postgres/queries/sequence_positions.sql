@@ -1,4 +1,9 @@
--- Sequences that were used, with their last values.
-SELECT s.schemaname || '.' || s.sequencename, s.increment_by, s.last_value
-  FROM pg_sequences s
- WHERE s.last_value IS NOT NULL AND s.schemaname <> 'converge'
+-- Sequences with their first value and their increment, and the column that each belongs to, by its table and number.
+SELECT c.oid::bigint, n.nspname, c.relname, q.seqstart, q.seqincrement, d.refobjid::bigint, d.refobjsubid
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence q ON q.seqrelid = c.oid
+  LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                       AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+ WHERE c.relpersistence <> 't' AND n.nspname <> 'converge'
+   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid
+                      AND e.deptype = 'e')
+ ORDER BY n.nspname, c.relname

@@ -44,7 +44,7 @@ class Judged:
     tables: Sequence[Relation] = ()
     """All that could lose rows."""
     rows: Mapping[str, int] = field(default_factory=dict)
-    """Of those that have any. In a database without rows, the used sequences of no column, with 0."""
+    """Of those that have any, and with 0 the used sequences of no column."""
     dangers: list[Danger] = field(default_factory=list)
 
 
@@ -67,8 +67,7 @@ def judged(
         dangers = [danger for danger in judge.dangers if danger.revision not in accepted]
         tables = database.tables(at.table) if dangers else []
         rows = {str(one): rows for one in tables if (rows := database.rows(one))}
-        if dangers and not rows:
-            rows = dict.fromkeys((f"the sequence {name}" for name in database.used_sequences()), 0)
+        rows |= dict.fromkeys(database.used_sequences() if dangers else (), 0)
         return Judged(tables, rows, dangers)
 
 

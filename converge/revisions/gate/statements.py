@@ -99,7 +99,7 @@ _STATEMENTS: Rules = {
 # The same for the parts of an ALTER TABLE.
 _ACTIONS: Rules = {
     **_always(
-        "keeps", "AT_DropConstraint", "AT_DropNotNull", "AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity",
+        "keeps", "AT_DropConstraint", "AT_DropNotNull", "AT_AddIdentity", "AT_SetIdentity",
         "AT_DropExpression", "AT_SetStatistics", "AT_SetStorage", "AT_SetCompression", "AT_SetOptions",
         "AT_ResetOptions", "AT_AlterConstraint", "AT_ChangeOwner", "AT_ClusterOn", "AT_DropCluster",
         "AT_SetTableSpace", "AT_SetLogged", "AT_SetRelOptions", "AT_ResetRelOptions", "AT_ReplicaIdentity",
@@ -111,7 +111,7 @@ _ACTIONS: Rules = {
         "AT_EnableRule", "AT_DisableRule", "AT_EnableAlwaysRule", "AT_EnableReplicaRule",
     ),
     **_always("rewrites", "AT_AddColumn", "AT_AddConstraint", "AT_ValidateConstraint"),
-    **_always("loses", "AT_SetNotNull", "AT_DropColumn"),
+    **_always("loses", "AT_SetNotNull", "AT_DropColumn", "AT_DropIdentity"),
     "AT_ColumnDefault": [("keeps", {"def": _NO}), ("evaluates", {})],
     "AT_AlterColumnType": [("retypes", {"def.ColumnDef.raw_default": _NO, "def.ColumnDef.collClause": _NO})],
 }  # fmt: skip
@@ -157,6 +157,8 @@ class Statement:
         """What it does; nothing for one that is not known to keep every row."""
         if any((key, value) == ("relpersistence", "t") or key == "catalogname" for key, value in self._all):
             return ()  # a temporary table would hide another one
+        if ("defname", "restart") in self._all:
+            return ()  # a sequence gives numbers again
         if any(isinstance(value, str) and _may_be_cut(value) for _, value in self._all):
             return ()
         if self.tag == "AlterTableStmt":
