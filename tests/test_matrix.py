@@ -322,6 +322,42 @@ def test_a_value_that_is_not_equal_is_named(source: str, four: list[str]) -> Non
     assert not found.cells[1].red
 
 
+def test_a_view_that_differs_is_red(source: str, four: list[str], tmp_path: Path) -> None:
+    mysql(source, "CREATE VIEW cheap AS SELECT id FROM item WHERE price < 2")
+    map_ = tmp_path / "own.toml"
+    replaced = "CREATE OR REPLACE VIEW cheap AS SELECT id FROM item WHERE price > 2"
+    map_.write_text(f'[[hook]]\nphase = "after_finish"\nsql = "{replaced}"\n')
+    ran = matrix(source, four[3:], "--map", str(map_))
+    assert (ran.code, reasons(ran.json)) == (1, [[("migrate", "X026")]])
+    reason = ran.json["cells"][0]["steps"][3]["reason"]
+    assert reason["message"] == "1 object differs from the source or from what the run made: view cheap"
+    assert "cheap" in reason["evidence"] and "target" in reason["evidence"], reason
+    # A check that fails has its own step, and hides nothing else.
+    failing = '[[check]]\nname = "none"\nequals = 0\ntarget = "SELECT 1"\n'
+    map_.write_text(map_.read_text() + failing)
+    ran = matrix(source, four[3:], "--map", str(map_))
+    assert reasons(ran.json) == [[("migrate", "X026")]]
+    map_.write_text(failing)
+    ran = matrix(source, four[3:], "--map", str(map_))
+    assert reasons(ran.json) == [[("checks", "C001")]]
+
+
+def test_a_schema_that_is_not_as_the_run_made_it_is_red(source: str, four: list[str]) -> None:
+    def spoil() -> object:
+        ((name,),) = postgres(
+            f"{four[3]}/postgres", "SELECT datname::text FROM pg_database WHERE datname LIKE 'converge_sh%'"
+        )
+        return postgres(f"{four[3]}/{name}", "ALTER TABLE item DROP CONSTRAINT item_pkey")
+
+    found = meanwhile(source, four[3:], " migrate green", spoil)
+    reason = found.cells[0].step("verify").reason
+    assert reason is not None
+    differ = "2 objects differ from the source or from what the run made"
+    dropped = "constraint item_pkey on public.item, index public.item_pkey"
+    assert (reason.code, reason.message) == ("X026", f"{differ}: {dropped}")
+    assert "is gone" in reason.evidence
+
+
 def test_ctrl_c_ends_servers_and_drops_databases(source: str, four: list[str]) -> None:
     script = [sys.executable, "-m", "converge", "matrix", "--source", source, "--postgres", four[0]]
     running = subprocess.Popen(

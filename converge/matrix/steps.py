@@ -18,7 +18,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import silent
 from converge.model.evidence import Evidence
 from converge.model.plan import count_losses
-from converge.model.result import Result
+from converge.model.result import OF_CHECKS, Result
 from converge.model.words import counted, said
 from converge.planner.difference import compared
 from converge.postgres.affected import digests, read_images
@@ -202,7 +202,10 @@ class Steps:
 
 
 def _require_equal(result: Result) -> None:
-    """Raises TargetError for tables that are not as in the source; the checks have a step of their own."""
+    """Raises TargetError for what is not as in the source, or not as the run has made it.
+
+    The checks have a step of their own.
+    """
     wrong = [one.source for one in result.tables if not one.verified]
     if wrong:
         raise TargetError(
@@ -214,6 +217,20 @@ def _require_equal(result: Result) -> None:
             ),
             code=Code.X026,
             details=[str(one) for one in result.differences[:_SHOWN]],
+        )
+    found = [one for one in result.findings if one.severity == "block" and one.code not in OF_CHECKS]
+    others = [f"{one.kind} {one.name}" for one in result.views if one.state == "differs"]
+    others += [one.object for one in found]
+    if result.verdict == "differs" and others:
+        details = [*map(str, result.differences), *(f"{one.object}: {one.message}" for one in found)]
+        raise TargetError(
+            said(
+                len(others),
+                f"differ from the source or from what the run made: {', '.join(others[:_SHOWN])}",
+                "object",
+            ),
+            code=Code.X026,
+            details=details[:_SHOWN],
         )
 
 
