@@ -23,22 +23,18 @@ from converge.model.revision import Applied, Direction, Revision
 from converge.model.validation import Affected, Validation
 from converge.planner.difference import compared
 from converge.postgres.affected import (
-    SEQUENCES,
     Digest,
-    Position,
     affected_rows,
-    as_pair,
     compare,
     digests,
     find,
     keep_rows,
     read_images,
-    read_positions,
-    set_back,
 )
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
 from converge.postgres.held import held
+from converge.postgres.positions import SEQUENCES, Position, as_pair, read_positions, set_back
 from converge.revisions.commands import require_known, standings
 from converge.revisions.database_copy import copied
 from converge.revisions.drift import is_here
