@@ -27,7 +27,8 @@ LITERALS = """
     used ENUM('x','👍') DEFAULT 'x',
     label ENUM('a?','ü') DEFAULT 'a?', members SET('a','ü?','b') DEFAULT 'a,ü?',
     raw ENUM('unknown','audio') CHARACTER SET binary DEFAULT 'unknown',
-    raws SET('x','y') CHARACTER SET binary DEFAULT 'x,y'
+    raws SET('x','y') CHARACTER SET binary DEFAULT 'x,y',
+    implied ENUM('new','paid','void') NOT NULL, implied2 ENUM('','x') NOT NULL, maybe ENUM('x')
 """
 EXPRESSIONS = r"""
     t TEXT DEFAULT ('é😀''\\ );"`'), cut VARCHAR(20) DEFAULT (CONCAT('é','😀')),

@@ -49,6 +49,13 @@ class Column:
     srid: int | None = None
     comment: str = ""
 
+    @property
+    def initial(self) -> str | None:
+        """Its literal default, declared or not: of an ENUM NOT NULL without one, MySQL takes the first label,
+        also in strict mode (MySQL 8.0 manual, "The ENUM Type")."""
+        declared = self.default is not None or self.default_is_expression or self.generated
+        return self.default if declared or self.nullable or self.type != "enum" else self.labels[0]
+
 
 @dataclass(frozen=True, slots=True)
 class IndexPart:

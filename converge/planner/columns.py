@@ -155,7 +155,7 @@ def _with_tried_default(draft: Draft, decided: Decision, plan: ColumnPlan) -> Co
         draft.find(Code.P155, name, f"the target refuses the map's default {sql}: {refused}")
     elif refused:
         is_expression = column.default_is_expression
-        shown = f"({column.default})" if is_expression else repr(column.default)
+        shown = f"({column.default})" if is_expression else repr(column.initial)
         draft.find(
             Code.P010 if is_expression else Code.P011, name, f"the default {shown} is dropped: {refused}",
             decided.entry("default = \"'…'\""),
@@ -208,23 +208,24 @@ def constraints(draft: Draft, decided: Decision, plan: ColumnPlan) -> None:
 
 def _default(draft: Draft, decided: Decision) -> str | None:
     value, name, column = decided.value, decided.name, decided.value.column
+    initial = column.initial
     wanted = decided.setting("default")
     if wanted is not None:
         return default(wanted) if wanted else None
-    if decided.setting("using") and column.default is not None and not value.made:
-        message = f"the default {column.default!r} is kept as it is: using changes values only"
+    if decided.setting("using") and initial is not None and not value.made:
+        message = f"the default {initial!r} is kept as it is: using changes values only"
         draft.find(Code.P159, name, message, decided.entry("default = \"'…'\""))
     if column.default is None and column.default_is_expression:
         draft.find(Code.P012, name, "gets no default: the server does not show the text of its expression")
-    if column.default is None or column.generated or column.auto_increment or column.default_is_expression:
+    if initial is None or column.generated or column.auto_increment or column.default_is_expression:
         return None
     # Nothing says what a map's expression would make of the default.
-    literal = None if value.made or "\0" in column.default else decided.form.default(column.default)
+    literal = None if value.made or "\0" in initial else decided.form.default(initial)
     if literal is None:
         policy = decided.policies.get("zero_date")
         if isinstance(policy, dict):
             return pg_text(str(policy["replace"]))
-        message = f"the default {column.default!r} has no counterpart and is dropped"
+        message = f"the default {initial!r} has no counterpart and is dropped"
         draft.find(Code.P011, name, message, decided.entry("default = \"'…'\""))
     return literal
 

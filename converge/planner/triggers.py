@@ -247,6 +247,9 @@ class _RowColumns(TableColumns):
                 column.default_is_expression or default,
                 f"it reads {plan.source}, whose default the target has not",
             )
+            # Of a column NOT NULL without a declared default MySQL's trigger sees NULL, also of an ENUM.
+            implied = column.default is None and plan.default is not None
+            refuse_if(implied, f"{plan.source} gets its default before the trigger in the target")
         value = column_term(column, plan, f"{row}.{pg_name(plan.target)}")
         if column.type == "char" and value.kind == "text":
             return replace(value, sql=f"rtrim({value.sql}, ' ')")
