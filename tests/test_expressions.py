@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import psycopg
+import pymysql
 import pytest
 from expressions import Answer, Pair, as_json
 from support import converge, mysql, postgres
@@ -613,6 +617,50 @@ def test_a_generated_number_that_its_type_cannot_hold_is_copied(both_databases: 
     assert all("out of the type's range" in message for message in plain.values()), plain
 
 
+LENGTHS = """
+CREATE TABLE g (
+  id INT PRIMARY KEY, a VARCHAR(40), h VARCHAR(40), code VARCHAR(10) AS (CONCAT(a, '-', id)) STORED UNIQUE,
+  fixed CHAR(9) AS (CONCAT(a, '+')), spaced VARCHAR(3) AS (CONCAT(id, '   ')),
+  later VARCHAR(60) AS (CONCAT(code, '|', fixed, '|', spaced, '|')),
+  filled BINARY(4) AS (UNHEX(h)) STORED, bytes VARBINARY(4) AS (UNHEX(h)), again VARCHAR(30) AS (HEX(filled))
+)
+"""
+
+
+def test_a_generated_value_that_is_too_long_is_refused(both_databases: tuple[str, str]) -> None:
+    """Spaces that are too many are cut by both, as by the column of a text that another one reads."""
+    source, target = both_databases
+    mysql(source, f"{LENGTHS}; INSERT INTO g (id, a, h) VALUES (1, 'a', 'ff'), (2, NULL, NULL)")
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["losses"]) == (0, 0), ran.err
+    rows = ("3, 'abcdefgh', ''", "4, 'abcdefghi', '0'", "55, 'abcdefgh', ''", "6, 'ab  ', NULL",
+            "7, 'ab', '00112233'", "8, 'ab', '0011223344'", "9, 'ab', '9'")  # fmt: skip
+    stored = []
+    for row in rows:
+        insert = f"INSERT INTO g (id, a, h) VALUES ({row})"
+        with suppress(pymysql.err.DataError):
+            mysql(source, insert)
+            stored.append(row)
+        with suppress(psycopg.errors.StringDataRightTruncation):
+            postgres(target, insert)
+    assert stored == [rows[0], rows[3], rows[4], rows[6]]
+    shown = "SELECT id, code, fixed, spaced, later, filled, bytes, again FROM g ORDER BY id"
+    assert postgres(target, shown) == mysql(source, shown)
+
+
+def test_a_generated_value_that_was_cut_is_copied(both_databases: tuple[str, str]) -> None:
+    """Without strict mode MySQL has cut it; the target would refuse the row."""
+    source, target = both_databases
+    rows = "(1, 'abcdefghijk', '0011223344'), (2, 'a        ', ''), (3, '', '9')"
+    brief = "ALTER TABLE g ADD brief TINYTEXT AS (REPEAT(a, 30))"
+    mysql(source, f"SET sql_mode = ''; {LENGTHS}; INSERT INTO g (id, a, h) VALUES {rows}; {brief}")
+    ran = converge("migrate", "--source", source, "--target", target, "--json", "--yes")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err + ran.out
+    plain = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "P024"}
+    assert plain.keys() == {f"g.{name}" for name in ("code", "fixed", "filled", "bytes", "brief")}, plain
+    assert all("a shorter value than it gives (rows id 1" in message for message in plain.values()), plain
+
+
 def test_what_mysql_does_not_calculate_is_no_error(both_databases: tuple[str, str]) -> None:
     """The right side of a comparison, where the left one is NULL, may be out of range."""
     source, target = both_databases
@@ -631,7 +679,7 @@ def test_what_mysql_does_not_calculate_is_no_error(both_databases: tuple[str, st
     ("text", "to", "sql"),
     [
         ("uuid()", "uuid", "gen_random_uuid()"),
-        ("uuid()", "varchar(36)", "gen_random_uuid()::text::varchar(36)"),
+        ("uuid()", "varchar(36)", "gen_random_uuid()::text"),
         ("uuid_to_bin(uuid())", "bytea", "uuid_send(gen_random_uuid())"),
         ("json_object()", "jsonb", "'{}'::jsonb"),
         ("json_array()", "jsonb", "'[]'::jsonb"),

@@ -17,8 +17,10 @@ from converge.model.words import said
 from converge.planner.decision import Decision, column_entry
 from converge.planner.draft import Draft, rows_words
 from converge.translate import TableColumns, Term, Untranslatable, column_term, translate_stored
+from converge.types.binary import Binary
 from converge.types.decimal import Decimal
 from converge.types.integer import Integer
+from converge.types.text import Text
 
 _LARGEST_FLOAT = 2**128 - 2**104
 
@@ -31,7 +33,9 @@ def plan_generated(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPl
         if changes(draft, table, plans[column.name]):
             raise Untranslatable("a map changes its values")
         if count := _cut_rows(draft, table, column):
-            rows = said(count.rows, "hold another number than it gives, which is out of the type's range")
+            number = column.type not in Text.types | Binary.types
+            words = "another number than it gives, which is out of the type's range"
+            rows = said(count.rows, f"hold {words if number else 'a shorter value than it gives'}")
             raise Untranslatable(f"{rows} ({rows_words(table, count)})")
         sql = columns.stored(column)
         trial = f"CREATE TABLE {trial_name(draft, table, plans[column.name])} ({columns.around(column, sql)})"
@@ -55,16 +59,21 @@ def trial_name(draft: Draft, table: Table, plan: ColumnPlan) -> str:
 
 
 def cut(column: Column) -> str | None:
-    """MySQL condition: the generated number is another one than its expression gives.
+    """MySQL condition: the generated value is another one than its expression gives.
 
-    Without strict mode MySQL stores the nearest number that the type holds, where PostgreSQL raises an error.
+    Without strict mode MySQL stores the nearest number that the type holds, or the beginning of a text, where
+    PostgreSQL raises an error. Both servers cut spaces that are too many.
     """
-    if column.generated and column.type == "float":
-        return f"ABS({column.generated}) > {_LARGEST_FLOAT}"
-    if not column.generated or column.type not in Integer.types | Decimal.types:
-        return None
-    step = f"1e-{column.scale or 0}"
-    return f"ABS(CAST(({column.generated}) AS DECIMAL(65,30)) - {my_name(column.name)}) >= {step}"
+    expression, name = column.generated, my_name(column.name)
+    if expression and column.type == "float":
+        return f"ABS({expression}) > {_LARGEST_FLOAT}"
+    if expression and column.type in Integer.types | Decimal.types:
+        return f"ABS(CAST(({expression}) AS DECIMAL(65,30)) - {name}) >= 1e-{column.scale or 0}"
+    if expression and column.type in Text.types:
+        return f"CHAR_LENGTH(RTRIM({expression})) > CHAR_LENGTH({name})"
+    if expression and column.type in Binary.types:
+        return f"LENGTH({expression}) > LENGTH({name})"
+    return None
 
 
 def _cut_rows(draft: Draft, table: Table, column: Column) -> Count | None:
@@ -113,7 +122,8 @@ class StoredColumns(TableColumns):
         if plan.source in self._plain:
             return value
         column = self.table.column(plan.source)
-        return replace(column_term(column, plan, f"({self.stored(column)})"), source="")
+        # Cut as the column is: what it would refuse, no row has.
+        return replace(column_term(column, plan, f"({self.stored(column)})::{plan.target_type}"), source="")
 
 
 _NAME_OR_TEXT = re.compile(r"""'(?:[^']|'')*'|"((?:[^"]|"")*)"|(\w+)""")

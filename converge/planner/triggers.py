@@ -36,7 +36,6 @@ from converge.translate.context import refuse_if
 from converge.translate.functions import functions
 from converge.translate.parse import parse_expression
 from converge.translate.translator import Translator
-from converge.types import TEXTS, base_name
 from converge.types.temporal import STATEMENT_TIME
 
 _TIMES = ("BEFORE INSERT", "BEFORE UPDATE")
@@ -134,9 +133,7 @@ class _Body:
 
     def _assigned(self, one: Assignment) -> str:
         column, plan = self._columns.settable(one.column)
-        # A cast to varchar(n) would cut what an assignment refuses.
-        to = "text" if base_name(plan.target_type) in TEXTS else plan.target_type
-        sql = translate_stored(one.value, to, column, self._columns, self._context)
+        sql = translate_stored(one.value, plan.target_type, column, self._columns, self._context)
         return f"NEW.{pg_name(plan.target)} := {self._kept(sql)};"
 
     def _kept(self, sql: str) -> str:

@@ -147,7 +147,11 @@ _NUMERIC = frozenset({"smallint", "integer", "bigint", "numeric", "real", "doubl
 
 
 def stored(value: Term, to: str, context: Context, column: Column | None = None) -> str:
-    """The value as SQL of the PostgreSQL type `to`. Raises Untranslatable when the servers may differ."""
+    """The value as SQL that a column of the PostgreSQL type `to` is assigned. Raises Untranslatable when the
+    servers may differ.
+
+    A text is not cast: a cast to varchar(n) would cut what the assignment refuses, as MySQL does.
+    """
     base = base_name(to)
     if value.kind == "null":
         return "NULL"
@@ -156,7 +160,7 @@ def stored(value: Term, to: str, context: Context, column: Column | None = None)
     if base in _NUMERIC:
         return _stored_number(value, to, base, column)
     if base in TEXTS:
-        return _stored_text(value, to, context, column)
+        return _stored_text(value, context, column)
     if base.startswith(("date", "timestamp")) and (value.kind in TEMPORAL or value.literal):
         return _stored_moment(value, to, context)
     if value.kind in _TIMES.get(base, ()):
@@ -242,13 +246,13 @@ def _as_float(value: Term) -> str:
     return f"(CASE WHEN abs({sql}) > {2**-150} THEN {sql} ELSE {sql} * 0 END)"
 
 
-def _stored_text(value: Term, to: str, context: Context, column: Column | None) -> str:
+def _stored_text(value: Term, context: Context, column: Column | None) -> str:
     if value.kind == "decimal" and value.computed:
         raise Untranslatable("a calculated number is stored as text, with digits that depend on the row")
     sql = value.text(context)
     if column is not None and column.type == "char":
         sql = f"rtrim({sql}, ' ')"
-    return sql if to == "text" and value.literal is None else f"{sql}::{to}"
+    return sql if value.literal is None else f"{sql}::text"
 
 
 def _stored_moment(value: Term, to: str, context: Context) -> str:
@@ -270,10 +274,14 @@ def _stored_bytes(value: Term, column: Column | None) -> str:
         if value.literal is None:
             raise Untranslatable("a text is stored as bytes")
         sql = f"'\\x{value.literal.encode().hex()}'::bytea"
-    if column is None or column.type != "binary":
+    if column is None or column.type not in ("binary", "varbinary"):
         return sql
-    length = column.length or 1
-    if length == 16 and sql.startswith("uuid_send("):
+    digits = 2 * (column.length or 0)
+    if digits == 32 and sql.startswith("uuid_send("):
         return sql
+    # bytea has no length: the function behind varchar(n) refuses what is too long. It takes the length with
+    # its header of 4 bytes, and whether to cut.
+    sql = f"\"varchar\"(encode({sql}, 'hex'), {digits + 4}, false)"
     # BINARY(n) is filled up with zero bytes.
-    return f"decode(rpad(encode({sql}, 'hex'), {2 * length}, '0'), 'hex')"
+    filled = f"rpad({sql}, {digits}, '0')" if column.type == "binary" else sql
+    return f"decode({filled}, 'hex')"
