@@ -327,3 +327,33 @@ def test_a_view_whose_definer_is_gone(
     ran = converge("migrate", "--source", source, "--target", target, "--json")
     assert ran.json["verdict"] == "verified", ran.err
     assert postgres(target, "SELECT n FROM v ORDER BY n") == [(2,), (3,)]
+
+
+def test_a_view_through_which_rows_are_no_longer_changed_has_a_note(both_databases: tuple[str, str]) -> None:
+    """MySQL changes rows of joined tables through a view; PostgreSQL only those of a view of one table."""
+    source, target = both_databases
+    views = {
+        "joined": "SELECT a.id, a.n, b.m FROM a JOIN b ON a.id = b.id",
+        "over_joined": "SELECT id, n FROM joined WHERE n > 0",
+        "alone": "SELECT id, n FROM a WHERE n < 9",
+        "over_alone": "SELECT n FROM alone",
+        "outer_joined": "SELECT a.id, b.m FROM a LEFT JOIN b ON a.id = b.id",
+        "grouped": "SELECT COUNT(*) AS n FROM a JOIN b ON a.id = b.id",
+        "derived": "WITH c AS (SELECT a.id FROM a JOIN b ON a.id = b.id) SELECT id FROM c",
+    }
+    run_mysql(source, "CREATE TABLE a (id INT PRIMARY KEY, n INT); INSERT INTO a VALUES (1, 1)")
+    run_mysql(source, "CREATE TABLE b (id INT PRIMARY KEY, m INT); INSERT INTO b VALUES (1, 1)")
+    for name, query in views.items():
+        run_mysql(source, f"CREATE VIEW {name} AS {query}")
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["losses"], ran.json["not_migrated"]) == (0, 0, []), ran.err
+    readonly = {one["object"] for one in ran.json["findings"] if one["code"] == "P157"}
+    assert readonly == {"joined", "over_joined"}
+    for name in ("joined", "over_joined", "alone", "over_alone"):
+        update = f"UPDATE {name} SET n = n + 1"
+        run_mysql(source, update)
+        if name in readonly:
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+                postgres(target, update)
+        else:
+            postgres(target, update)

@@ -175,6 +175,8 @@ class View:
     check_option: str
     full_group_by: bool | None = None
     """Whether MySQL accepts the SELECT under ONLY_FULL_GROUP_BY; None when it was not asked."""
+    updatable: bool = False
+    """Whether rows can be changed through it, as the server says (of a derived table it is wrong)."""
     merge: bool = False
     """Whether it is a MERGE table, which is a view of other tables by another name."""
 

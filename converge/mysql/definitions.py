@@ -42,7 +42,7 @@ def read_views(
     """The views of the connection's database; `columns` are the names of each view's columns."""
     views = []
     ((mode,),) = fetch(connection, "SELECT @@sql_mode")
-    for name, security, check in rows:
+    for name, security, check, updatable in rows:
         definition = _definition(connection, name)
         views.append(
             View(
@@ -52,6 +52,7 @@ def read_views(
                 security,
                 check,
                 _grouped(connection, definition, mode) if _AGGREGATES.search(definition) else None,
+                bool(updatable),
             )
         )
     return tuple(views)

@@ -37,6 +37,7 @@ _OPEN_CALLS = frozenset(
      "row_count", "any_value"]
 )  # fmt: skip
 _OPEN_NODES = (exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.CurrentUser, exp.SessionParameter)
+_INSTEAD = "change the tables themselves, or add an INSTEAD OF trigger"
 _OF_ORDER = frozenset({"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"})
 """Window functions that count rows, also such as tie."""
 Keys = Sequence[tuple[Set[str], Set[str]]]
@@ -60,6 +61,8 @@ class _Relations:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self.known: dict[str, Relation] = {}
+        self.joined: set[str] = set()
+        """Views that read a join, and views of them, in lower case."""
         self.read: dict[str, None] = {}
         """What the view at hand reads, by names of the source, in their order."""
 
@@ -115,12 +118,28 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     for note in context.notes:
         draft.find(Code.P053, view.name, note)
     for loss in losses:
-        draft.find(Code.P157, view.name, loss)
+        draft.find(Code.P157, view.name, loss, severity="lossy")
+    if _is_joined(parse_query(view.definition), relations.joined):
+        relations.joined.add(view.name.lower())
+        if view.updatable:
+            cause = (
+                "rows can no longer be changed through it: PostgreSQL does that only in views of one table"
+            )
+            draft.find(Code.P157, view.name, cause, _INSTEAD, severity="note", cause=cause)
     sql = sql.replace(TARGET_SCHEMA, pg_name(draft.schema))
     draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
     tried = "and tried on the target" if draft.tried else "but not tried on the target"
     draft.done("view", view.name, target, f"translated {tried}")
     draft.computed.append(_computed(draft, view, target, relations.read))
+
+
+def _is_joined(tree: exp.Expr, joined: Set[str]) -> bool:
+    """Whether it reads several tables, or one of these views."""
+    from_ = tree.args.get("from_")
+    read = from_.this.unnest() if from_ else None
+    if not isinstance(read, exp.Table):
+        return bool(tree.args.get("joins"))
+    return bool(tree.args.get("joins") or read.args.get("joins")) or read.name.lower() in joined
 
 
 def _options(draft: Draft, view: View) -> tuple[str, list[str]]:
