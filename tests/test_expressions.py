@@ -661,6 +661,23 @@ def test_a_generated_value_that_was_cut_is_copied(both_databases: tuple[str, str
     assert all("a shorter value than it gives (rows id 1" in message for message in plain.values()), plain
 
 
+def test_what_is_noted_of_a_default_and_of_an_index(both_databases: tuple[str, str]) -> None:
+    source, target = both_databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, u INT UNSIGNED, w INT UNSIGNED, uid CHAR(36) DEFAULT (UUID()), "
+        "n INT DEFAULT (1 + 1), KEY apart ((u - w)), KEY together ((u + w)))",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert ran.code == 0, ran.err
+    notes = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "P029"}
+    assert notes.keys() == {"t.uid", "t.apart"}, notes
+    assert "version 4" in notes["t.uid"] and "negative difference" in notes["t.apart"]
+    states = {name.partition(" ")[2]: text for name, text in ran.json["fingerprint"]["objects"].items()}
+    assert states["t.apart"].startswith("translated with a note: ")
+    assert states["t.together"].startswith("translated: ")
+
+
 def test_what_mysql_does_not_calculate_is_no_error(both_databases: tuple[str, str]) -> None:
     """The right side of a comparison, where the left one is NULL, may be out of range."""
     source, target = both_databases
@@ -727,7 +744,7 @@ def test_names_and_literals_survive_the_catalog(
         tree = parse_expression(generated)
         assert tree.expressions[0].name == 'näme `"\\\\'
         assert postgres(
-            postgres_14.url, f"SELECT {translate(generated.split(',', 1)[1][:-1], Columns())}"
+            postgres_14.url, f"SELECT {translate(generated.split(',', 1)[1][:-1], Columns()).sql}"
         ) == [(wanted,)]
         server.drop_database("test_survive")
 

@@ -81,7 +81,7 @@ def _translated(kind: str, text: str) -> str:
         column = table.column(plan.source)
         return translate_stored(text, plan.target_type, column, TableColumns(table, plans), Context())
     if kind != "query":
-        return translate(text, TableColumns(table, plans), Context(immutable=kind == "immutable"))
+        return translate(text, TableColumns(table, plans), Context(immutable=kind == "immutable")).sql
     columns = {name: column_term(table.column(name), plan, pg_name(name)) for name, plan in plans.items()}
     relation = Relation("r", columns)
     return translate_view(text, lambda database, name: relation, covered=False, context=Context()).sql

@@ -136,12 +136,12 @@ def complete(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPlan]) -
 def _with_tried_default(draft: Draft, decided: Decision, plan: ColumnPlan) -> ColumnPlan:
     """With the plan's default, or the column's expression translated; without one that the target refuses."""
     table, column, name, sql = decided.table, decided.column, decided.name, plan.default
+    context = draft.context()
     if sql is None and column.default is None:
         return plan
     try:
         if sql is None:
-            text, context = column.default or "", draft.context()
-            sql = f"({translate_stored(text, plan.target_type, column, context=context)})"
+            sql = f"({translate_stored(column.default or '', plan.target_type, column, context=context)})"
             sql = sql.replace("statement_timestamp()", STATEMENT_TIME)
         # It has to be a value of the type when a row is inserted.
         trial = trial_name(draft, table, plan)
@@ -161,6 +161,9 @@ def _with_tried_default(draft: Draft, decided: Decision, plan: ColumnPlan) -> Co
             decided.entry("default = \"'…'\""),
         )  # fmt: skip
         sql = None
+    else:
+        for note in context.notes:
+            draft.find(Code.P029, name, note)
     return replace(plan, default=sql)
 
 

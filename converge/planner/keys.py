@@ -16,7 +16,7 @@ from converge.model.quote import pg_name
 from converge.planner.decision import column_entry, index_entry
 from converge.planner.draft import Draft
 from converge.planner.rows import comparable, orphans
-from converge.translate import TableColumns, Untranslatable, translate
+from converge.translate import Context, TableColumns, Term, Untranslatable, translate
 from converge.types import base_name
 
 # An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.
@@ -57,9 +57,9 @@ def _index(draft: Draft, table: Table, index: Index, method: str | None) -> None
     expressions = tuple(
         (number, part.expression) for number, part in enumerate(index.parts, 1) if part.expression
     )
-    refused = None
+    refused, context = None, draft.context(immutable=True)
     try:
-        parts = [_part(draft, table, index, part) for part in index.parts]
+        parts = [_part(draft, table, index, part, context) for part in index.parts]
         if expressions:
             sql = f"CREATE INDEX ON {draft.qualified(table.name)} ({', '.join(parts)})"
             refused = draft.refusal("index", name, sql, (table.name,))
@@ -75,6 +75,8 @@ def _index(draft: Draft, table: Table, index: Index, method: str | None) -> None
         constraint = "PRIMARY KEY" if index.primary else "UNIQUE"
     target = _name(draft, table, index, constraint=bool(constraint))
     _notes(draft, table, index, parts)
+    for note in context.notes:
+        draft.find(Code.P029, name, note)
     on, listed = draft.qualified(table.name), ", ".join(parts)
     if constraint:
         sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(target)} {constraint} ({listed})"
@@ -130,10 +132,15 @@ def _reference(draft: Draft, table: Table, part: IndexPart) -> str:
     return pg_name(draft.column(table.name, part.column).target) if part.column else ""
 
 
-def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
+def made_term(draft: Draft, table: Table, expression: str, context: Context) -> Term:
+    """The value of an index's expression. Raises Untranslatable."""
+    columns = TableColumns(table, {plan.source: plan for plan in draft.tables[table.name].columns})
+    return translate(expression, columns, context)
+
+
+def _part(draft: Draft, table: Table, index: Index, part: IndexPart, context: Context) -> str:
     if part.column is None:
-        columns = TableColumns(table, {plan.source: plan for plan in draft.tables[table.name].columns})
-        text = f"({translate(part.expression or '', columns, draft.context(immutable=True))})"
+        text = f"({made_term(draft, table, part.expression or '', context).sql})"
     else:
         text = _reference(draft, table, part)
         # A prefix index may cover whole values where it is not unique, and the longest entry fits a page.

@@ -14,6 +14,8 @@ notes. What passes is still tried on the target. On the way of an example:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from converge.model.catalog import Column
 from converge.translate import arithmetic, choices, compare, dates, json_
 from converge.translate.casts import stored
@@ -41,10 +43,11 @@ HANDLERS = (arithmetic, choices, compare, dates, json_)
 """Modules that register their handlers when they are imported."""
 
 
-def translate(text: str, columns: Columns, context: Context | None = None) -> str:
-    """A scalar expression. Raises Untranslatable."""
+def translate(text: str, columns: Columns, context: Context | None = None) -> Term:
+    """A scalar expression, with the SQL of what MySQL shows. Raises Untranslatable."""
     value = Translator(columns, context or Context()).value(parse_expression(text))
-    return f"{value.sql}::int" if value.kind == "bool" and not value.source else value.shown()
+    computed = value.kind == "bool" and not value.source
+    return replace(value, sql=f"{value.sql}::int" if computed else value.shown())
 
 
 def translate_condition(text: str, columns: Columns, context: Context) -> str:
