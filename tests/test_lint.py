@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg
+import pymysql
 import pytest
 from conftest import NewDatabase
 from support import converge, load_dump, mysql, postgres
@@ -109,6 +110,42 @@ def test_a_map_that_keeps_the_comparison_leaves_nothing_to_cure(
         "plan", "--source", source, "--target", target, "--map", str(tmp_path / "same.toml"), "--json"
     )
     assert not {one["code"] for one in ran.json["findings"]} & {"F001", "F002", "F004"}, ran.out
+
+
+_EXPRESSIONS = """
+CREATE TABLE acct (
+  id int PRIMARY KEY, k varchar(40) COLLATE utf8mb4_bin, doc json, name varchar(40), n varchar(40),
+  UNIQUE KEY a_k ((k COLLATE utf8mb4_0900_ai_ci)), UNIQUE KEY email ((CAST(doc->>'$.email' AS CHAR(64))), k),
+  UNIQUE KEY exact ((CAST(doc->>'$.code' AS CHAR(64)) COLLATE utf8mb4_bin)), UNIQUE KEY name ((LOWER(name))),
+  KEY spaces ((name COLLATE utf8mb4_bin)), KEY size ((CHAR_LENGTH(n)))
+);
+INSERT INTO acct VALUES (1, 'Bob@x', '{"email": "Bob@x", "code": "C"}', 'Bob', 'x')
+"""
+
+
+def test_expressions_of_keys_have_a_collation_of_their_own(both_databases: tuple[str, str]) -> None:
+    """Not the collation of the columns that they read, and none where they give a number."""
+    source, target = both_databases
+    mysql(source, _EXPRESSIONS)
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    found = {one["code"]: one for one in ran.json["findings"]}
+    email = "cast(json_unquote(json_extract(`doc`,_utf8mb4'$.email')) as char(64) charset utf8mb4)"
+    code = "cast(json_unquote(json_extract(`doc`,_utf8mb4'$.code')) as char(64) charset utf8mb4)"
+    assert found["F001"]["message"].partition(": ")[2] == (
+        f"case and accents in (`k` collate utf8mb4_0900_ai_ci) (unique), {email} (unique)"
+    )
+    assert found["F004"]["message"].partition(": ")[2] == (
+        f"acct.k (unique; trailing spaces), acct.({code} collate utf8mb4_bin) (unique; trailing spaces), "
+        "acct.lower(`name`) (unique; accents), acct.(`name` collate utf8mb4_bin) (index; trailing spaces)"
+    )
+    assert found["F002"]["message"].endswith(": acct.name, acct.n")
+    for statement in _statements(found["F001"]["hint"]):
+        postgres(target, statement)
+    with pytest.raises(pymysql.err.IntegrityError):
+        mysql(source, "INSERT INTO acct (id, k) VALUES (2, 'bob@x')")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        postgres(target, "INSERT INTO acct (id, k) VALUES (2, 'bob@x')")
 
 
 def test_load_mode_of_an_application(

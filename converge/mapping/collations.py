@@ -44,14 +44,16 @@ def compared_like(locale: str) -> str:
     return f"{{}} COLLATE {name}_as_cs"
 
 
-def ignored(name: str) -> str:
+def ignored(name: str, *, folded: bool = False) -> str:
     """What a MySQL collation ignores and a comparison of bytes sees, in words; '' where they agree.
+
+    Texts that are `folded` have no case.
 
     Only `binary` and collations of UCA 9.0.0 do not pad (MySQL 8.0 manual, "The CHAR and VARCHAR Types").
     """
     if name in ("", "binary", "utf8mb4_0900_bin"):
         return ""
-    words = ["case"] * ignores_case(name)
+    words = ["case"] * (ignores_case(name) and not folded)
     if ignores_case(name) and "_as_" not in name:
         words.append("accents")
     elif not name.endswith("_bin"):

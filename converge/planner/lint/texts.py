@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+from sqlglot import exp
 
 from converge.codes import Code
 from converge.mapping.collations import counterpart, ignored, ignores_case
-from converge.model.catalog import Column, Table
+from converge.model.catalog import Column, Index, Table
 from converge.model.evidence import Count, Search
 from converge.model.quote import my_name, pg_name
 from converge.model.words import counted, said
 from converge.planner.draft import Draft
-from converge.planner.keys import BTREE_BYTES, longest_entry
+from converge.planner.keys import BTREE_BYTES, longest_entry, made_term
 from converge.planner.lint.retype import joined, patterned, retype, users
 from converge.planner.target_types import by_bytes, make_collation
+from converge.translate import Untranslatable, called, parse_expression
 from converge.types import TEXTUAL, family_of
 
 _USES = ("primary key", "unique", "foreign key", "index")
@@ -25,35 +29,46 @@ _ENUMS = frozenset({"enum", "set"})
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """A column, and what it is part of."""
+    """A column or an expression, and what it is part of."""
 
-    column: Column
+    name: str
+    """The expression as the source has it."""
     use: str
     collation: str
+    column: Column | None = None
+    folded: bool = False
+    """Whether it is in lower or upper case."""
 
     @property
     def any_case(self) -> bool:
         """Whether MySQL finds the text by another case."""
-        return ignores_case(self.collation)
+        return ignores_case(self.collation) and not self.folded
+
+    @property
+    def ignored(self) -> str:
+        """What MySQL does not see of it, in words."""
+        return ignored(self.collation, folded=self.folded)
 
     @property
     def looked_through(self) -> bool:
         """Whether the scan looks at its texts; not where they may become a uuid, which has no case."""
+        if self.column is None or not self.any_case:
+            return False
         family = family_of(self.column)
-        return self.any_case and not (family and any(family.suggestions(self.column)))
+        return not (family and any(family.suggestions(self.column)))
 
 
 def conditions(draft: Draft, table: Table) -> Iterator[str]:
     """Rows that the scan should count: texts that another spelling would no longer find."""
-    return (_capitals(one.column) for one in _uses(draft, table) if one.looked_through)
+    return (_capitals(one.name) for one in _columns(draft, table) if one.looked_through)
 
 
 def searches(draft: Draft, table: Table) -> Iterator[Search]:
     """Rows that the scan should find: those that MySQL finds by each other's text."""
     source = _source(draft, table)
-    for one in _uses(draft, table):
-        if one.looked_through and one.use == "index" and _leads(source, one.column):
-            yield _spellings(table, one.column)
+    for one in _columns(draft, table):
+        if one.looked_through and one.use == "index" and _leads(source, one.name):
+            yield _spellings(table, one.name)
 
 
 def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
@@ -62,15 +77,12 @@ def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
     padded: list[str] = []
     others: list[str] = []
     for table in tables:
-        uses = [one for one in _uses(draft, table) if _apart(draft, table, one.column)]
+        uses = [one for one in _columns(draft, table) if one.column and _apart(draft, table, one.column)]
+        uses += _expressions(draft, table)
         if loose := [one for one in uses if one.any_case]:
             noted.append((min(_USES.index(one.use) for one in loose), table, loose))
-        padded += [
-            f"{table.name}.{one.column.name} ({one.use}; {ignored(one.collation)})"
-            for one in uses
-            if not one.any_case
-        ]
-        used = {one.column.name for one in uses}
+        padded += [f"{table.name}.{one.name} ({one.use}; {one.ignored})" for one in uses if not one.any_case]
+        used = {one.name for one in uses}
         others += [
             f"{table.name}.{column.name}"
             for column in table.columns
@@ -99,49 +111,68 @@ def _source(draft: Draft, table: Table) -> Table:
     return match.source if match else table
 
 
-def _uses(draft: Draft, table: Table) -> Iterator[_Use]:
+def _columns(draft: Draft, table: Table) -> Iterator[_Use]:
     """The columns of the source's keys whose collation takes texts for equal that differ."""
     source = _source(draft, table)
     uses: dict[str, str] = {}
-    for index in sorted(source.indexes, key=lambda index: (not index.primary, not index.unique)):
-        use = "primary key" if index.primary else "unique" if index.unique else "index"
-        text = " ".join(part.expression or "" for part in index.parts)
-        for column in source.columns:
-            if column.name in index.columns or my_name(column.name) in text:
-                uses.setdefault(column.name, use if index.kind == "BTREE" else "")
+    for index, kind in _ranked(source):
+        for name in index.columns:
+            uses.setdefault(name, kind if index.kind == "BTREE" else "")
     for key in source.foreign_keys:
         for name in key.columns:
             uses[name] = min(uses.get(name, "foreign key"), "foreign key", key=_rank)
     for column in source.columns:
-        # What is read of JSON is a text in this collation.
-        collation = "utf8mb4_bin" if column.type == "json" else column.collation or ""
-        textual = column.type in TEXTUAL - _ENUMS or column.type == "json"
-        if uses.get(column.name) and textual and family_of(column) and ignored(collation):
-            yield _Use(column, uses[column.name], collation)
+        use, collation = uses.get(column.name, ""), column.collation or ""
+        if use and column.type in TEXTUAL - _ENUMS and family_of(column) and ignored(collation):
+            yield _Use(column.name, use, collation, column)
+
+
+def _expressions(draft: Draft, table: Table) -> Iterator[_Use]:
+    """The texts that are made for indexes: their collation is not that of the columns they are made of."""
+    source = _source(draft, table)
+    for index, use in _ranked(source):
+        for expression in (part.expression for part in index.parts if part.expression):
+            # One that is not translated has no index.
+            with suppress(Untranslatable):
+                term = made_term(draft, source, expression, draft.context())
+                one = _Use(expression, use, term.collation, folded=_is_folded(expression))
+                if term.kind == "text" and not term.alike and one.ignored:
+                    yield one
+
+
+def _is_folded(expression: str) -> bool:
+    tree = parse_expression(expression)
+    while isinstance(tree, exp.Paren | exp.Cast | exp.Collate):
+        tree = tree.this
+    return called(tree) in ("lower", "lcase", "upper", "ucase")
+
+
+def _ranked(source: Table) -> Iterator[tuple[Index, str]]:
+    """The table's indexes with what they are, the primary key first."""
+    for index in sorted(source.indexes, key=lambda index: (not index.primary, not index.unique)):
+        yield index, "primary key" if index.primary else "unique" if index.unique else "index"
 
 
 def _rank(use: str) -> int:
     return _USES.index(use) if use in _USES else len(_USES)
 
 
-def _leads(source: Table, column: Column) -> bool:
+def _leads(source: Table, column: str) -> bool:
     """Whether an index has whole values of the column in their order, so that groups cost no sort."""
     firsts = (index.parts[0] for index in source.indexes if index.kind == "BTREE")
-    return any(part.column == column.name and not part.prefix for part in firsts)
+    return any(part.column == column and not part.prefix for part in firsts)
 
 
 def _apart(draft: Draft, table: Table, column: Column) -> bool:
     """Whether the target tells the column's texts apart by their bytes."""
-    if not draft.has(table.name, column.name):
-        return False
-    return column.type == "json" or by_bytes(draft, draft.column(table.name, column.name))
+    return draft.has(table.name, column.name) and by_bytes(draft, draft.column(table.name, column.name))
 
 
 def _words(uses: Sequence[_Use]) -> str:
     """``PostgreSQL sees what MySQL ignores: case and accents in email (unique), name (index)``."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for one in sorted(uses, key=lambda one: _rank(one.use)):
-        alike[ignored(one.collation)].append(f"{one.column.name} ({one.use})")
+        alike[one.ignored].append(f"{one.name} ({one.use})")
     listed = "; ".join(f"{words} in {', '.join(names)}" for words, names in alike.items())
     return f"comparisons see what MySQL ignores: {listed}"
 
@@ -149,13 +180,13 @@ def _words(uses: Sequence[_Use]) -> str:
 # ---- the evidence --------------------------------------------------------------------------------------
 
 
-def _capitals(column: Column) -> str:
-    name = my_name(column.name)
+def _capitals(column: str) -> str:
+    name = my_name(column)
     return f"CAST({name} AS BINARY)<>CAST(LOWER({name}) AS BINARY)"
 
 
-def _spellings(table: Table, column: Column) -> Search:
-    name, of = my_name(column.name), my_name(table.name)
+def _spellings(table: Table, column: str) -> Search:
+    name, of = my_name(column), my_name(table.name)
     differ = f"MIN(CAST({name} AS BINARY))<>MAX(CAST({name} AS BINARY))"
     groups = f"SELECT {name} AS k FROM {of} WHERE {name} IS NOT NULL GROUP BY {name} HAVING {differ}"
     return Search(f"spellings of {name}", f"FROM {of} AS c JOIN ({groups}) AS d", f"c.{name}=d.k")
@@ -166,12 +197,12 @@ def _evidence(draft: Draft, table: Table, uses: Sequence[_Use]) -> Iterator[str]
     if facts is None:
         return
     for one in uses:
-        capitals = facts.counts.get(_capitals(one.column), Count(0))
+        capitals = facts.counts.get(_capitals(one.name), Count(0))
         if capitals.rows:
-            yield f"{one.column.name}: {said(capitals.rows, 'have capital letters', of=f'{facts.rows:,}')}"
-        spelled = facts.found.get(_spellings(table, one.column).name, Count(0))
+            yield f"{one.name}: {said(capitals.rows, 'have capital letters', of=f'{facts.rows:,}')}"
+        spelled = facts.found.get(_spellings(table, one.name).name, Count(0))
         if spelled.rows:
-            yield f"{one.column.name}: {said(spelled.rows, 'are equal to others in MySQL alone')}"
+            yield f"{one.name}: {said(spelled.rows, 'are equal to others in MySQL alone')}"
 
 
 # ---- the cures -----------------------------------------------------------------------------------------
@@ -179,9 +210,11 @@ def _evidence(draft: Draft, table: Table, uses: Sequence[_Use]) -> Iterator[str]
 
 def _cures(draft: Draft, table: Table, uses: Sequence[_Use]) -> str:
     """Three ways, as SQL: indexes over lower(), citext, a collation of ICU."""
-    lines = list(_lower_indexes(draft, table, {one.column.name for one in uses}))
+    lines = list(_lower_indexes(draft, table, {one.name for one in uses}))
     lines.append(f"-- {'and ' * bool(lines)}lower() in the application's queries.")
-    name, collation = uses[0].column.name, uses[0].collation
+    name, collation = next(((one.name, one.collation) for one in uses if one.column), ("", ""))
+    if not name:
+        return "\n".join(lines)
     if used := [*users(draft, table, name), *joined(draft, table, name)]:
         way = f"-- Or, as citext or with a collation that ignores case, for {name}"
         return "\n".join([*lines, f"{way} drop first: {', '.join(used)}"])
@@ -206,13 +239,21 @@ def _icu(draft: Draft, table: Table, column: str, collation: str) -> Iterator[st
 
 
 def _lower_indexes(draft: Draft, table: Table, loose: Container[str]) -> Iterator[str]:
-    """Each of the source's keys over whole values that has one of these columns, over their lower case."""
-    for index in _source(draft, table).indexes:
-        wanted = index.kind == "BTREE" and any(name in loose for name in index.columns)
-        whole = all(part.column and not part.prefix for part in index.parts)
+    """Each of the source's keys over whole values that has one of these texts, over their lower case."""
+    source = _source(draft, table)
+    for index in source.indexes:
+        names = [part.column or part.expression or "" for part in index.parts]
+        wanted = index.kind == "BTREE" and any(name in loose for name in names)
+        whole = all((part.column or part.expression in loose) and not part.prefix for part in index.parts)
         fits = (longest_entry(draft, table, index) or 0) <= BTREE_BYTES
         if wanted and whole and fits and draft.has(table.name, *index.columns):
-            names = [(name, pg_name(draft.column(table.name, name).target)) for name in index.columns]
-            parts = ", ".join(f"lower({target})" if name in loose else target for name, target in names)
+            values = [
+                pg_name(draft.column(table.name, part.column).target)
+                if part.column
+                else made_term(draft, source, name, draft.context()).sql
+                for part, name in zip(index.parts, names, strict=True)
+            ]
+            pairs = zip(names, values, strict=True)
+            parts = ", ".join(f"lower({value})" if name in loose else value for name, value in pairs)
             unique = "UNIQUE " * index.unique
             yield f"CREATE {unique}INDEX CONCURRENTLY ON {draft.qualified(table.name)} ({parts});"
