@@ -148,6 +148,33 @@ def test_expressions_of_keys_have_a_collation_of_their_own(both_databases: tuple
         postgres(target, "INSERT INTO acct (id, k) VALUES (2, 'bob@x')")
 
 
+_LIMITS = """
+CREATE TABLE item (
+  id int unsigned AUTO_INCREMENT PRIMARY KEY, stock int unsigned NOT NULL, ratio float unsigned,
+  big bigint unsigned, price decimal(9,2) unsigned, debt int, hash binary(4), raw varbinary(8), any_size blob,
+  made varbinary(4) AS (UNHEX(LEFT(MD5(price), 8))) STORED
+);
+CREATE TABLE line (id int PRIMARY KEY, item int unsigned, FOREIGN KEY (item) REFERENCES item (id));
+"""
+
+
+def test_limits_that_the_types_of_the_target_do_not_have(both_databases: tuple[str, str]) -> None:
+    """One finding, without the numbers that a sequence or a foreign key gives, and what has a CHECK."""
+    source, target = both_databases
+    mysql(source, _LIMITS)
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    (limits,) = (one for one in ran.json["findings"] if one["code"] == "F013")
+    assert limits["message"] == (
+        "the target takes what MySQL refuses: negative numbers in item.stock, item.ratio, item.big; "
+        "more bytes than declared in item.hash, item.raw"
+    )
+    for statement in _statements(limits["hint"]):
+        postgres(target, statement)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        postgres(target, "INSERT INTO item (stock) VALUES (-1)")
+
+
 def test_load_mode_of_an_application(
     mysql_8033: Server,
     postgres_14: Server,

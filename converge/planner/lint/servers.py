@@ -8,10 +8,14 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
+from converge.model.quote import pg_name
+from converge.planner.difference.statements import WHOLE
 from converge.planner.draft import Draft
 from converge.planner.lint.retype import retype
 from converge.translate import Untranslatable, parse_query
 from converge.types import TEXTS, Value, base_name, form
+
+_NUMBERS = frozenset({*WHOLE, "numeric", "real", "double precision"})
 
 
 def note_servers(draft: Draft, tables: Sequence[Table]) -> None:
@@ -20,6 +24,7 @@ def note_servers(draft: Draft, tables: Sequence[Table]) -> None:
     _note_types(draft, tables, Code.F005, {"json"}, equality, "jsonb")
     padded = "char(n) is padded with spaces, which MySQL removes when it reads"
     _note_types(draft, tables, Code.F007, {"character", "char", "bpchar"}, padded, "text")
+    _note_limits(draft, tables)
     _note_order(draft, tables)
     _note_division(draft)
     _note_connections(draft)
@@ -43,6 +48,31 @@ def _note_types(
             if draft.evidence.never(table.name, _refused(table.column(column), better))
         )
         draft.find(code, draft.schema, f"{what}: {names}", sql)
+
+
+def _note_limits(draft: Draft, tables: Sequence[Table]) -> None:
+    """One finding for columns that take what MySQL refuses, with a CHECK for the first.
+
+    A DECIMAL UNSIGNED has a CHECK, a generated column looks at its length itself, and a target table may have
+    CHECKs of its own.
+    """
+    negative, longer = dict[str, str](), dict[str, str]()
+    for table in tables if draft.loading is None else ():
+        given = {name for key in table.foreign_keys for name in key.columns}
+        check = f"ALTER TABLE {draft.qualified(table.name)} ADD CHECK"
+        for plan in draft.tables[table.name].columns:
+            column, base, name = table.column(plan.source), base_name(plan.target_type), pg_name(plan.target)
+            unsigned = column.unsigned and column.type != "decimal" and base in _NUMBERS
+            if unsigned and not column.auto_increment and column.name not in given:
+                negative[f"{table.name}.{column.name}"] = f"{check} ({name} >= 0);"
+            elif column.type in ("binary", "varbinary") and base == "bytea" and not plan.generated:
+                check_length = f"{check} (octet_length({name}) <= {column.length});"
+                longer[f"{table.name}.{column.name}"] = check_length
+    words = [f"negative numbers in {', '.join(negative)}"] * bool(negative)
+    words += [f"more bytes than declared in {', '.join(longer)}"] * bool(longer)
+    if words:
+        message = f"the target takes what MySQL refuses: {'; '.join(words)}"
+        draft.find(Code.F013, draft.schema, message, next(iter((negative | longer).values())))
 
 
 def conditions(draft: Draft, table: Table) -> Iterator[str]:
