@@ -233,6 +233,62 @@ def test_a_weaker_target_is_a_loss(databases: tuple[str, str]) -> None:
     assert sorted(lost) == [("L017", "lossy"), ("L018", "lossy"), ("L032", "lossy")]
 
 
+def test_what_columns_of_the_target_do_not_do(databases: tuple[str, str]) -> None:
+    """Their values arrive, and rows that are written later get others than in the source."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE child (id INT AUTO_INCREMENT PRIMARY KEY, amount INT NOT NULL DEFAULT 1, "
+        "upd DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, "
+        "g INT AS (amount * 2) STORED, why VARCHAR(9) DEFAULT (CONCAT('a', 'b')), free INT)",
+    )
+    mysql(source, "INSERT INTO child (amount) VALUES (9)")
+    postgres(
+        target,
+        "CREATE DOMAIN word AS varchar(9) DEFAULT 'ab'; CREATE TABLE child (id serial PRIMARY KEY, "
+        "amount int NOT NULL, upd timestamp, g int, why varchar(9), free int);"
+        "CREATE FUNCTION now_() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN NEW.upd := localtimestamp; RETURN NEW; END';"
+        "CREATE TRIGGER after_ AFTER UPDATE ON child FOR EACH ROW EXECUTE FUNCTION now_();"
+        "CREATE TRIGGER added BEFORE INSERT ON child FOR EACH ROW EXECUTE FUNCTION now_();"
+        "CREATE TRIGGER once BEFORE UPDATE ON child FOR EACH STATEMENT EXECUTE FUNCTION now_();"
+        "CREATE TRIGGER switched_off BEFORE UPDATE ON child FOR EACH ROW EXECUTE FUNCTION now_();"
+        "ALTER TABLE child DISABLE TRIGGER switched_off",
+    )
+    ran = plan(source, target)
+    (finding,) = found(ran, "L036")
+    assert (finding["severity"], finding["object"]) == ("lossy", "child")
+    assert finding["evidence"] == (
+        "DEFAULT: amount, upd, why; ON UPDATE CURRENT_TIMESTAMP: upd; NOT NULL: upd; "
+        "the generated expression: g"
+    )
+    outcomes = {one["name"]: one for one in ran.json["plan"]["outcomes"]}
+    assert [outcomes[f"child.{name}"]["state"] for name in ("upd", "free")] == [
+        "translated with a note", "translated",
+    ]  # fmt: skip
+    assert outcomes["child.upd"]["why"] == (
+        "lossless; the target's column lacks ON UPDATE CURRENT_TIMESTAMP, NOT NULL, DEFAULT"
+    )
+    postgres(
+        target,
+        "ALTER TABLE child ENABLE TRIGGER switched_off, ALTER amount SET DEFAULT 1, DROP g, "
+        "ADD g int GENERATED ALWAYS AS (amount * 2) STORED, ALTER why TYPE word, "
+        "ALTER upd SET DEFAULT now(), ADD CHECK (upd IS NOT NULL) NOT VALID",
+    )
+    assert found(plan(source, target), "L036") == []
+    ran = converge("explain", "child.upd", "--source", source, "--target", target, "--mode", "load")
+    assert "default  CURRENT_TIMESTAMP → now()" in ran.out, ran.err
+
+
+def test_columns_of_many_tables_that_do_less(databases: tuple[str, str]) -> None:
+    source, target = databases
+    for number in range(11):
+        mysql(source, f"CREATE TABLE t{number:02} (id INT PRIMARY KEY, n INT DEFAULT {number})")
+        postgres(target, f"CREATE TABLE t{number:02} (id int PRIMARY KEY, n int)")
+    (finding,) = found(plan(source, target), "L036")
+    assert finding["message"].startswith("11 times: ") and "t10 DEFAULT: n" in finding["evidence"]
+
+
 def test_checks_over_the_same_columns_are_the_same(databases: tuple[str, str]) -> None:
     """Their names and words differ: what Django calls t_chk_1 in MySQL is t_n_check in PostgreSQL."""
     source, target = databases

@@ -132,6 +132,8 @@ class OwnTrigger:
     name: str
     enabled: str
     """ENABLE, DISABLE, ENABLE REPLICA or ENABLE ALWAYS."""
+    before_update: bool = False
+    """Whether it may set columns of a row that is updated; records of earlier versions do not say so."""
 
     def switch(self, table: str, enabled: str) -> str:
         """The statement that gives it another state, on its table's quoted name."""

@@ -71,7 +71,7 @@ def _table(
         columns=tuple(_column(column) for column in parts["column", row.name]),
         indexes=tuple(_index(index) for index in indexes),
         triggers=tuple(
-            OwnTrigger(one.facts["name"], one.facts.get("enabled", "ENABLE"))
+            OwnTrigger(one.facts["name"], one.facts.get("enabled", "ENABLE"), one.load["before update"])
             for one in parts["trigger", row.name]
         ),
         owned=owned,

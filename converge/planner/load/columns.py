@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from converge.codes import Code
@@ -16,6 +17,9 @@ from converge.planner.draft import Draft
 from converge.planner.load.match import Match, alike, held_type
 from converge.planner.values import hint, hint_conditions, note_values
 from converge.types import NUMBERS, TEXTUAL, Family, base_name, family_of, normal
+
+_IS_FILLED = re.compile(r"\([^()]+ IS NOT NULL\)")
+"""A column's CHECK that is as good as NOT NULL, as the server prints it."""
 
 
 def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) -> ColumnPlan | None:
@@ -37,12 +41,16 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         if rule.section == "column" and rule.settings.get("to"):
             draft.find(Code.L028, name, f"to = in {rule.place} is not used: the target has its own type")
     losses = "lossy, as declared" if decided.changes else "lossless"
+    if lacking := ", ".join(_lacking(match, column)):
+        losses += f"; the target's column lacks {lacking}"
+        draft.noted.add(name)
     draft.done("column", name, f"{own.name} {own.type}", losses)
     return ColumnPlan(
         **decided_fields(draft, decided, own.name),
         # A type that is the application's own keeps its name.
         target_type=own.type if own.labels or own.base != own.type else normal(own.type),
         nullable=own.nullable or match.source.column(column.name).nullable,
+        default=own.default or None,
         identity=bool(own.sequence),
         sequence=own.sequence,
         generated=own.generated or None,
@@ -74,6 +82,26 @@ def _number(draft: Draft, match: Match, table: Table, column: Column) -> None:
             free = (table.next_value or 1) + max(sequence["increment"], 1) - 1
             hint = f"SELECT setval({pg_text(pg_name(draft.schema, sequence['name']))}, {free}, false);"
         draft.find(Code.L024, name, cause, hint, cause=cause)
+
+
+def _lacking(match: Match, column: Column) -> Iterator[str]:
+    """Attributes of the source's column, for rows that are written later, that the target's column lacks."""
+    own = match.columns[column.name]
+    # In PostgreSQL only a trigger does it; which columns one sets is not known.
+    fired = any(
+        one.before_update and one.enabled in ("ENABLE", "ENABLE ALWAYS") for one in match.own.triggers
+    )
+    if column.on_update_now and not fired:
+        yield "ON UPDATE CURRENT_TIMESTAMP"
+    if column.generated and not own.generated:
+        yield "the generated expression"
+    checks = (one.condition for one in match.own.conditions if one.columns == (own.name,))
+    nullable = own.nullable and not any(map(_IS_FILLED.fullmatch, checks))
+    if nullable and not match.source.column(column.name).nullable:
+        yield "NOT NULL"
+    has_default = column.default is not None or column.default_is_expression
+    if has_default and not (own.default or own.sequence or own.generated):
+        yield "DEFAULT"
 
 
 def column_conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:
@@ -167,6 +195,17 @@ def note_kinds(draft: Draft, match: Match, table: Table) -> None:
     if computed := [column.name for column, own in columns if own.generated and not column.generated]:
         listed = ", ".join(computed)
         draft.find(Code.L015, table.name, f"computed by the target, so compared and not copied: {listed}")
+    lacking = defaultdict[str, list[str]](list)
+    for column, _ in columns:
+        for attribute in _lacking(match, column):
+            lacking[attribute].append(column.name)
+    if lacking:
+        draft.find(
+            Code.L036, table.name, f"the target's columns lack {', '.join(lacking)}",
+            "a migration of the application",
+            evidence="; ".join(f"{attribute}: {', '.join(names)}" for attribute, names in lacking.items()),
+            cause="the target's columns lack attributes of the source's",
+        )  # fmt: skip
     domains = [
         f"{column.name} ({own.type} over {own.base})"
         for column, own in columns

@@ -12,7 +12,9 @@ SELECT 'pg_trigger'::regclass::oid::bigint, g.oid::bigint, 0, 'trigger',
            'extensions', (SELECT jsonb_agg(e.extname ORDER BY e.extname)
                              FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                             WHERE d.classid = 'pg_trigger'::regclass AND d.objid = g.oid AND d.deptype = 'x'
-                              AND d.refclassid = 'pg_extension'::regclass)))
+                              AND d.refclassid = 'pg_extension'::regclass))),
+       -- Bits of ROW, BEFORE and UPDATE, by pg_trigger.h.
+       CASE WHEN %(load)s THEN jsonb_build_object('before update', g.tgtype & 19 = 19) END
   FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid JOIN pg_namespace n ON n.oid = t.relnamespace
  WHERE n.nspname = %(schema)s
    -- 14 calls those internal that a partition has from its table; those of foreign keys are.
