@@ -289,6 +289,35 @@ def test_columns_of_many_tables_that_do_less(databases: tuple[str, str]) -> None
     assert finding["message"].startswith("11 times: ") and "t10 DEFAULT: n" in finding["evidence"]
 
 
+@pytest.mark.parametrize(
+    ("unique", "index", "serves"),
+    [
+        ("t(5)", "(t)", False),
+        ("t(5)", "(left(t, 5))", True),
+        ("t(5)", "(left(t, 6))", False),
+        ("t(5)", "(lower(left(t, 5)))", False),
+        ("n, t(5), b(3)", "(n, left(t, 5), substr(b, 1, 3))", True),
+        ("n, t(5), b(3)", "(n, left(t, 5), b)", False),
+        ("t(5), n", "(n)", True),
+        ("t(5), n", "(t, n)", False),
+        ("t", "(t)", True),
+    ],
+)
+def test_a_unique_prefix_promises_more(
+    databases: tuple[str, str], unique: str, index: str, serves: bool
+) -> None:
+    source, target = databases
+    mysql(
+        source, f"CREATE TABLE t (id INT PRIMARY KEY, t VARCHAR(20), b BLOB, n INT, UNIQUE once ({unique}))"
+    )
+    postgres(target, "CREATE TABLE t (id int PRIMARY KEY, t varchar(20), b bytea, n int)")
+    postgres(target, f"CREATE UNIQUE INDEX own ON t {index}")
+    told = [
+        (one["object"], one["message"].partition("key on ")[2]) for one in found(plan(source, target), "L017")
+    ]
+    assert told == ([] if serves else [("t.once", f"({unique})")])
+
+
 def test_checks_over_the_same_columns_are_the_same(databases: tuple[str, str]) -> None:
     """Their names and words differ: what Django calls t_chk_1 in MySQL is t_n_check in PostgreSQL."""
     source, target = databases

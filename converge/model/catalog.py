@@ -64,6 +64,9 @@ class IndexPart:
     prefix: int | None = None
     descending: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.column or self.expression}{f'({self.prefix})' if self.prefix else ''}"
+
 
 @dataclass(frozen=True, slots=True)
 class Index:

@@ -66,7 +66,7 @@ def _index(draft: Draft, table: Table, index: Index, method: str | None) -> None
     except Untranslatable as reason:
         refused = str(reason)
     if refused:
-        terms = ", ".join(part.column or part.expression or "" for part in index.parts)
+        terms = ", ".join(map(str, index.parts))
         draft.left(Code.P031, "index", name, f"{refused}; it was on {terms}")
         return
     columns = [_reference(draft, table, part) for part in index.parts]

@@ -6,6 +6,7 @@ acknowledged in the map or blocking.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 
@@ -279,7 +280,7 @@ def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, .
         name = f"{match.source.name}.{index.name}"
         columns = tuple(match.target(part.column or "") for part in index.parts)
         own = _like(match, index, columns)
-        listed = ", ".join(part.column or part.expression or "" for part in index.parts)
+        listed = ", ".join(map(str, index.parts))
         if own is not None:
             _say(draft, "index", name, own.name, "the target's own key over the same columns")
         elif index.unique and "" not in columns:
@@ -299,17 +300,32 @@ def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, .
 
 
 def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | None:
-    """The target's index that serves for the source's: over the same columns; a unique one over fewer, which
-    promises more; for one that is not unique, one that begins with its columns, or has its name: MySQL has no
-    index over some rows (Airflow's idx_dag_run_queued_dags)."""
+    """The target's index that serves for the source's: over the same columns, or the same prefixes of them; a
+    unique one over fewer columns, which promises more; for one that is not unique, one that begins with its
+    columns, or has its name: MySQL has no index over some rows (Airflow's idx_dag_run_queued_dags)."""
+    whole = {name for name, part in zip(columns, index.parts, strict=True) if not part.prefix} - {""}
+    same = any(part.prefix for part in index.parts) and _prefixes(index, columns)
     for own in match.own.indexes:
         if index.unique:
-            serves = own.unique and (own.columns == columns or set(own.columns) <= set(columns) - {""})
+            equal = same.search(own.restore[0]) if same else own.columns == columns
+            serves = own.unique and (bool(equal) or set(own.columns) <= whole)
         else:
             serves = own.columns[: len(columns)] == columns
         if (serves and not own.predicate) or (own.name == index.name and not index.unique):
             return own
     return None
+
+
+def _prefixes(index: Index, columns: tuple[str, ...]) -> re.Pattern[str]:
+    """The end of the definition of an index over the same prefixes, as the server prints it."""
+    quoted = (f'"?{re.escape(name)}"?' for name in columns)
+    printed = ", ".join(
+        rf'("left"\(\(?{name}\)?(::text)?, {part.prefix}\)|substr\({name}, 1, {part.prefix}\))'
+        if part.prefix
+        else name
+        for name, part in zip(quoted, index.parts, strict=True)
+    )
+    return re.compile(rf" \({printed}\)( NULLS NOT DISTINCT)?$")
 
 
 def _say(draft: Draft, kind: str, name: str, becomes: str, why: str) -> None:
