@@ -116,6 +116,38 @@ def test_a_column_that_is_not_compared_is_a_loss(databases: tuple[str, str], tmp
     assert (finding["severity"], finding["evidence"].partition("; ")[2]) == ("lossy", "not compared: other")
 
 
+def test_losses_of_values_that_are_equal_in_the_plan_are_told(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Of rows that stay: the comparison takes what a policy makes of a value for the value."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, day DATE, doc TEXT) AUTO_INCREMENT = 40000",
+    )
+    mysql(
+        source,
+        "SET sql_mode = ''; INSERT INTO t VALUES (1, '0000-00-00', '{\"a\":  1}'), (2, NULL, NULL)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE t (id smallserial PRIMARY KEY, day date, doc jsonb);"
+        "INSERT INTO t VALUES (1, NULL, '{\"a\": 1}'), (2, NULL, NULL)",
+    )
+    map_ = written(
+        tmp_path,
+        '[[table]]\nmatch = { table = "t" }\nrows = "target"\n'
+        '[[column]]\nmatch = { table = "t", column = "day" }\npolicy = { zero_date = "null" }\n',
+    )
+    (finding,) = found(plan(source, target, "--map", map_), "L011")
+    assert (finding["severity"], finding["evidence"]) == (
+        "lossy",
+        "by key: 2 equal, 0 differ, 0 only in the source, 0 only in the target; "
+        "t.day: 1 row holds a date whose year, month or day is zero; the map's policy: null; "
+        "t.doc: is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept",
+    )
+
+
 @pytest.mark.parametrize("rows", ["source", "target"])
 def test_rows_without_a_key_are_counted(databases: tuple[str, str], tmp_path: Path, rows: str) -> None:
     """What is there several times is lost where the other side has it once."""

@@ -83,6 +83,8 @@ class Draft:
         self.tables: dict[str, TablePlan] = {}
         self.kept: dict[str, TablePlan] = {}
         """Tables whose rows in the target stay as they are."""
+        self.kept_losses: dict[str, list[Finding]] = {}
+        """What the comparison of these rows takes for equal: values that a policy or the type changes."""
         self.statements: list[Statement] = []
         self.identities: list[Identity] = []
         self.findings: list[Finding] = []

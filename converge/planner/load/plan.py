@@ -103,11 +103,14 @@ def _may_load(draft: Draft, match: Match) -> bool:
 
 
 def _keep(draft: Draft, match: Match, table: Table) -> None:
-    """Its columns only serve to compare the rows: what is wrong with them does not matter."""
+    """Its columns only serve to compare the rows: what else is wrong with them does not matter."""
     quiet = draft.quiet()
     columns = [plan_own_column(quiet, match, table, column) for column in table.columns]
     if known := tuple(column for column in columns if column is not None):
         draft.kept[table.name] = table_plan(quiet, table, match.own.name, known, "target")
+    # Its sequence stays, too: no next value is set that could be beyond its end.
+    losses = (one for one in quiet.findings if one.level == "lossy" and one.code != Code.P158)
+    draft.kept_losses[table.name] = [*losses]
     rows_of(draft, match)
     draft.left_out(match.source, kept(match.own))
 

@@ -268,8 +268,10 @@ def _note_kept(draft: Draft, match: Match) -> None:
     others = [one.name for one in match.source.columns if not (one.generated or one.name in compared)]
     if others:
         words += f"; not compared: {', '.join(others)}"
+    losses = draft.kept_losses[name]
+    words = "; ".join([words, *(f"{one.object}: {one.message}" for one in losses)])
     seeded = draft.evidence.seeded.get(name)
-    all_there = seeded is not None and not (seeded.differ or seeded.only_source or others)
+    all_there = seeded is not None and not (seeded.differ or seeded.only_source or others or losses)
     harm: Severity = "note" if all_there else "lossy"
     cause = "the map keeps the target's rows; the source's are not copied"
     message = f"{why}; the source's are not copied"
