@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import psycopg
+import pymysql
 import pytest
 from judge import compare
 from support import begun, converge, migrated, mysql, postgres, soon
@@ -235,3 +241,67 @@ def test_a_table_that_is_made_while_the_cutover_starts(databases: tuple[str, str
     with pytest.raises(BlockedError, match="late: new in the source") as raised:
         api.cutover(source, target, window=Window(stop="true"), on_event=at_scan)
     assert raised.value.code == Code.W011
+
+
+WORKING = (
+    # InnoDB gives it a number with its first row.
+    "INSERT INTO totals SELECT SUM(id + SLEEP(60)) FROM t GROUP BY id",
+    # Not in INNODB_TRX at all.
+    "INSERT INTO totals SELECT SLEEP(60)",
+    "INSERT INTO hits SELECT SUM(id + SLEEP(60)) FROM t",
+    "/* nightly */ CALL nightly()",
+    "WITH one AS (SELECT SLEEP(60) AS n) UPDATE totals, one SET total = 5 WHERE total = n",
+)
+READING = (
+    "SELECT /*!40001 SQL_NO_CACHE */ SUM(id + SLEEP(60)) FROM t",
+    "-- A report\n(SELECT SUM(id + SLEEP(60)) AS updated FROM t)",
+    "WITH one AS (SELECT SLEEP(60)) SELECT * FROM one",
+)
+
+
+def test_a_statement_that_has_yet_to_write_is_no_standstill(both_databases: tuple[str, str]) -> None:
+    """MySQL carries it out to its end, also where its client is gone; the log has it only then."""
+    source, target = migrated(
+        both_databases,
+        "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1);"
+        "CREATE TABLE totals (total INT); INSERT INTO totals VALUES (0);"
+        "CREATE TABLE hits (id INT PRIMARY KEY) ENGINE = MyISAM;"
+        "CREATE PROCEDURE nightly() BEGIN DECLARE n INT; SELECT SUM(id + SLEEP(60)) INTO n FROM t; "
+        "INSERT INTO totals VALUES (n); END",
+    )
+    ends = ("--source", source, "--target", target, "--max-seconds", "5", "--stop", "true")
+    with at_work(source, WORKING) as sessions:
+        ran = converge("cutover", *ends)
+        assert (ran.code, "W011" in ran.err) == (3, True), ran.err
+        for session in sessions:
+            assert f"session {session} of root is at work on a statement that may write" in ran.err, ran.err
+    # A backup or a report, which may take hours.
+    with at_work(source, READING, "START TRANSACTION WITH CONSISTENT SNAPSHOT"), at_work(source, READING):
+        ran = converge("cutover", *ends)
+        assert ran.code == 0, ran.err
+
+
+@contextmanager
+def at_work(source: str, statements: Iterable[str], first: str = "DO 0") -> Iterator[list[int]]:
+    """Carries each out in a session of its own meanwhile; the sessions' numbers."""
+    sessions = [connect_mysql(source) for _ in statements]
+
+    def carry_out(session: Any, statement: str) -> None:
+        with suppress(pymysql.err.MySQLError), session.cursor() as cursor:
+            cursor.execute(first)
+            cursor.execute(statement)
+
+    threads = [Thread(target=carry_out, args=one) for one in zip(sessions, statements, strict=True)]
+    for thread in threads:
+        thread.start()
+    numbers = [session.thread_id() for session in sessions]  # type: ignore[no-untyped-call]
+    sleeps = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep' AND ID IN %s"
+    try:
+        deadline = time.monotonic() + 10
+        while mysql(source, sleeps % str((*numbers, 0))) != [(len(numbers),)]:
+            assert time.monotonic() < deadline
+        yield numbers
+    finally:
+        mysql(source, ";".join(f"KILL {number}" for number in numbers))
+        for thread in threads:
+            thread.join()

@@ -18,7 +18,7 @@ from converge.following.follow import opened
 from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.model.work import DigestTask
-from converge.mysql.log import in_flight
+from converge.mysql.log import writers
 from converge.run.options import Options
 from converge.sandbox.server import connect_mysql
 
@@ -265,12 +265,12 @@ def test_a_list_that_is_not_made_anew_says_nothing(databases: tuple[str, str]) -
             time.sleep(0.3)
             cursor.execute("BEGIN")
             cursor.execute("INSERT INTO t VALUES (1)")
-            beside = in_flight(reader, idle=True)
+            beside = writers(reader)
         finally:
             stop.set()
             thread.join()
         assert beside is None
-        assert in_flight(reader, idle=True)
+        assert writers(reader)
 
 
 def test_cascades_that_the_target_would_not_see(databases: tuple[str, str], tmp_path: Path) -> None:

@@ -24,12 +24,13 @@ from converge.following.follow import Open, note_unequal, opened
 from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
+from converge.model.log import LogPosition
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
 from converge.model.result import Result
 from converge.model.words import counted, said
 from converge.mysql.definitions import counter_values, next_values
-from converge.mysql.log import in_flight
+from converge.mysql.log import writers
 from converge.postgres.existing import read_existing
 from converge.postgres.following import note_certificate, read_following
 from converge.postgres.made import changed_since, gone_sequences, set_next_values, unchecked_keys
@@ -191,9 +192,8 @@ class _Cutover:
             )
         self._numbers()
         self._step("next values and materialized views", started)
-        position = open_.epochs.place()
-        if position.order != epoch.log.order or in_flight(open_.prepared.source, idle=True) != frozenset():
-            raise _not_still(f"its log stood at {epoch.log}, and stands at {position}")
+        if why := self._moves(epoch.log):
+            raise _not_still(why)
         took = time.monotonic() - started
         verified = self.result.verdict == "verified" and open_.proof.complete
         if took > self.window_.max_seconds or not verified:
@@ -207,7 +207,7 @@ class _Cutover:
 
     def _stop(self) -> None:
         """Has the writers stopped, and waits until nothing moves. Raises BlockedError."""
-        here, epochs = self.open_.prepared.source, self.open_.epochs
+        epochs = self.open_.epochs
         if self.window_.stop:
             how: int | str
             try:
@@ -226,14 +226,23 @@ class _Cutover:
                 )
         give_up = time.monotonic() + self.window_.max_seconds
         still, place = time.monotonic(), epochs.place()
+        why = f"{self.window_.max_seconds:.0f} s do not tell"
         while time.monotonic() - still < _STILL_SECONDS:
             if time.monotonic() > give_up:
-                why = "a transaction that has written is open, or others read INNODB_TRX all the time"
-                raise _not_still(f"its log has moved to {place}, {why}")
+                raise _not_still(why)
             time.sleep(0.2)
-            now = epochs.place()
-            if now.order != place.order or in_flight(here, idle=True) != frozenset():
-                still, place = time.monotonic(), now
+            if moves := self._moves(place):
+                still, place, why = time.monotonic(), epochs.place(), moves
+
+    def _moves(self, since: LogPosition) -> str:
+        """Why the source does not stand still since its log stood here; empty where it does."""
+        # Before the log, which has what they write when they have ended.
+        writing = writers(self.open_.prepared.source)
+        if writing is None:
+            return "others read INNODB_TRX all the time"
+        place = self.open_.epochs.place()
+        moved = [] if place.order == since.order else [f"its log has moved from {since} to {place}"]
+        return "; ".join((moved + writing)[:_MOST_NAMED])
 
     def _numbers(self) -> None:
         """Sequences go on where the source does; materialized views have the last rows."""

@@ -4,10 +4,14 @@ A commit is in the log before it is visible: between both, its transaction is st
 8.0 manual, "The INFORMATION_SCHEMA INNODB_TRX Table"). So a snapshot shows all up to a place in the log when
 no transaction that was in that list after the place was noted is still in it before the snapshot begins. That
 needs no GTIDs and no lock. A session that sleeps commits nothing; what XA has prepared is told by the log.
+
+A statement that has yet to write is in that list without a number, or not at all: `INSERT INTO t SELECT …`,
+before its first row. MySQL carries it out to its end also where its client is gone.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 from uuid import uuid4
@@ -29,11 +33,23 @@ that reads it all the time it never is."""
 _LIST_TRIES = 6
 # A transaction that has written has a number of its own; others show the address of a structure. Ours is
 # listed with this very query where the copy was made for it.
-_IN_FLIGHT = (
-    "SELECT '{token}', t.trx_id, COALESCE(p.COMMAND, '') <> 'Sleep', LOCATE('{token}', t.trx_query), "
-    "CAST(t.trx_id AS UNSIGNED) < 281474976710656 FROM information_schema.INNODB_TRX AS t "
+_TRANSACTIONS = (
+    "SELECT '{token}', t.trx_id, t.trx_mysql_thread_id, COALESCE(p.COMMAND, '') <> 'Sleep', "
+    "LOCATE('{token}', t.trx_query), CAST(t.trx_id AS UNSIGNED) < 281474976710656 "
+    "FROM information_schema.INNODB_TRX AS t "
     "LEFT JOIN information_schema.PROCESSLIST AS p ON p.ID = t.trx_mysql_thread_id"
 )
+# A session that waits for its client has no INFO. The threads of a replica may rest with one.
+_AT_WORK = (
+    "SELECT ID, USER, INFO FROM information_schema.PROCESSLIST "
+    "WHERE INFO IS NOT NULL AND ID <> CONNECTION_ID() AND USER <> 'system user'"
+)
+_READS = re.compile(
+    r"(?:/\*.*?\*/|(?:--(?=\s)|\#)[^\n]*|[\s(])*+(?:SELECT|SHOW|WITH)\b(?!.*\b(?:INTO|UPDATE|DELETE)\b)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""A statement that reads, and nothing comes after it: a procedure or an event, whose statements are listed as
+if they were the client's, goes on after `SELECT … INTO`."""
 
 
 def log_position(connection: Connection[Any]) -> LogPosition | None:
@@ -48,22 +64,48 @@ def log_position(connection: Connection[Any]) -> LogPosition | None:
     return LogPosition(server, rows[0][0], int(rows[0][1]), int(now))
 
 
-def in_flight(connection: Connection[Any], *, idle: bool = False) -> frozenset[str] | None:
-    """Transactions that may be in the log and not yet visible; with `idle` all that have written.
+def in_flight(connection: Connection[Any]) -> frozenset[str] | None:
+    """Transactions that may be in the log and not yet visible.
 
     None where others read the list so often that it is not made anew. Ends the connection's transaction.
     """
+    found = _written(connection)
+    return None if found is None else frozenset(number for number, _, active in found if active)
+
+
+def writers(connection: Connection[Any]) -> list[str] | None:
+    """What the log may still get, in words: transactions that have written, and statements of any engine that
+    are at work and may write when they have read.
+
+    None as of `in_flight`.
+    """
+    found = _written(connection)
+    if found is None:
+        return None
+    at_work = [
+        f"session {session} of {user} is at work on a statement that may write"
+        for session, user, statement in fetch(connection, _AT_WORK) if not _READS.match(statement)
+    ]  # fmt: skip
+    return [
+        *(f"session {session} has written in a transaction that is open" for _, session, _ in found),
+        *at_work,
+    ]
+
+
+def _written(connection: Connection[Any]) -> list[tuple[str, int, bool]] | None:
+    """Of each transaction that has written its number, its session, and whether that is at work."""
     for _ in range(_LIST_TRIES):
         time.sleep(_LIST_SECONDS)
         fetch(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         try:
-            rows = _allowed(connection, _IN_FLIGHT.format(token=uuid4()), "PROCESS")
+            rows = _allowed(connection, _TRANSACTIONS.format(token=uuid4()), "PROCESS")
         finally:
             connection.rollback()
-        if any(ours for _, _, _, ours, _ in rows):
-            return frozenset(
-                str(number) for _, number, active, _, written in rows if written and (active or idle)
-            )
+        if any(ours for *_, ours, _ in rows):
+            return [
+                (str(number), session, bool(active))
+                for _, number, session, active, _, written in rows if written
+            ]  # fmt: skip
     return None
 
 
