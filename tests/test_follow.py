@@ -162,6 +162,30 @@ def test_the_target_is_the_source_after_each_epoch(pair: tuple[str, str], tmp_pa
         assert judged.equal, f"{statements}\n{judged}"
 
 
+def test_a_statement_replaces_the_tables_that_it_names(databases: tuple[str, str]) -> None:
+    names = ("t", "user", "import$", "größe", "a`b", "a-b", "two words")
+    pair = migrated(
+        databases,
+        ";".join(f"CREATE TABLE `{name.replace('`', '``')}` (id INT PRIMARY KEY)" for name in names)
+        + ";CREATE TABLE user_import (id INT); CREATE TABLE `großer` (id INT)",
+    )
+    for statement, whole in (
+        ("TRUNCATE TABLE user_import", ["user_import"]),
+        ("CREATE USER not_t@t_user; RENAME USER not_t@t_user TO other@t_user; DROP USER other@t_user", []),
+        ("RENAME TABLE`user`TO`away`; RENAME TABLE`away`TO/**/user", ["user"]),
+        ("TRUNCATE TABLE`import$`", ["import$"]),
+        ("TRUNCATE `a``b`; TRUNCATE t", ["a`b", "t"]),
+        ("TRUNCATE `two words`; TRUNCATE `a-b`", ["a-b", "two words"]),
+        # The character set of a statement is not told.
+        ("TRUNCATE größe", ["größe", "großer"]),
+    ):
+        mysql(pair[0], statement)
+        ran = follow(pair)
+        message = ran.json["findings"][-1]["message"]
+        named = message.partition("; as a whole: ")[2].split(", ")
+        assert (ran.code, sorted(filter(None, named))) == (0, sorted(whole)), f"{statement}: {message}"
+
+
 def test_keys_of_every_type(both_databases: tuple[str, str]) -> None:
     source, target = both_databases
     migrated(

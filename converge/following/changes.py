@@ -57,8 +57,10 @@ _STATEMENTS = re.compile(
 _TRANSACTIONAL = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA"})
 _ANEW = re.compile(r"\b(?:(?:DISCARD|IMPORT)\b.*\bTABLESPACE|RENAME|EXCHANGE)\b", re.DOTALL | re.IGNORECASE)
 """What ALTER TABLE does to rows without an event, or lets others do under another name."""
+_WORD = re.compile(r"[\w$]+")
 _UNQUOTED = dict.fromkeys(map(ord, '`"'))
-"""Names in the text of a statement may have quotes, doubled quotes, and a character set that is not told."""
+"""Names in the text of a statement may have quotes, doubled quotes, and a character set that is not told.
+Most are a word of it: TRUNCATE `user_import` is not one of `user`."""
 _XA_END = re.compile(r"XA (?:COMMIT|ROLLBACK) (.*)", re.IGNORECASE)
 
 
@@ -251,9 +253,11 @@ class Changes:
     def _replace_named(self, text: str) -> None:
         """Rows have changed in a way that the identity of a table does not always show. A table of the same
         name in another database costs time, and nothing else."""
-        words = self._fold(text.translate(_UNQUOTED))
+        folded = self._fold(text)
+        words, unquoted = {*_WORD.findall(folded)}, folded.translate(_UNQUOTED)
         for (_, name), table in self._tables.items():
-            if name.translate(_UNQUOTED) in words or not (name.isascii() or words.isascii()):
+            named = name in words if _WORD.fullmatch(name) else name.translate(_UNQUOTED) in unquoted
+            if named or not (name.isascii() or text.isascii()):
                 self._add(table.number, (), True)
 
 
