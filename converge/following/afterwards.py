@@ -100,8 +100,8 @@ def finish(run: Recorded, there: psycopg.Connection[Any], emit: Sink, result: Re
 
 
 def compared_tables(plan: Plan, proven: Sequence[Mapping[str, Any]]) -> list[TableResult]:
-    """Of the rolling proof's tables (`RollingProof.tables`)."""
-    rows = {one["source"]: one["rows"] for one in proven}
+    """Of the rolling proof's tables (`RollingProof.tables`), where they have been compared."""
+    rows = {one["source"]: one["rows"] for one in proven if one["rows"] is not None}
     return [
         TableResult(
             one.source, f"{plan.schema}.{one.target}", rows_source=rows[one.source],

@@ -2,8 +2,9 @@
 
 All rows have been compared before the window, by the rolling proof of the epochs; each epoch from then on
 compares what it replaces. So the window has only what does not grow with the tables: the last epoch, the next
-values, and materialized views. What grows again, the check of all rows of foreign keys that hold already,
-comes `afterwards`: it blocks no reader and no writer.
+values, and materialized views; and tables that change and are not InnoDB's, which no view holds still. What
+grows again, the check of all rows of foreign keys that hold already, comes `afterwards`: it blocks no reader
+and no writer.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ def cutover(
         if window.dry_run:
             result.findings += changed
             words = f"the window would take about {last.seconds + _STILL_SECONDS:.0f} s"
+            if unsettled := open_.proof.unsettled:
+                words += f", and the comparison of {', '.join(unsettled)}, which no snapshot holds still"
             result.verdict = "ready"
             result.next_command = "converge cutover --stop COMMAND"
             result.findings.append(Finding(Code.W014, "note", "target", words))
@@ -147,7 +150,7 @@ class _Cutover:
                 if found is not None:
                     note_unequal(self.result, found)
                     return
-                if open_.proof.complete:
+                if open_.proof.missing <= open_.proof.moving:
                     self._prove_computed()
                     return
 
@@ -176,12 +179,10 @@ class _Cutover:
         open_.epochs.wait_for_locks(max(1.0, self.window_.max_seconds / TRIES))
         with open_.epochs.next() as epoch:
             self._step("last epoch", started)
-            if not open_.proof.complete:
-                # Only the values tell whether rows of the last epoch are equal, or the proof is not over.
-                found = open_.proof.step(epoch, self.window_.max_seconds - (time.monotonic() - started))
-                if found is not None:
-                    note_unequal(self.result, found)
-                self._step("proof", started)
+            # Only the values tell whether rows of the last epoch are equal; or no view holds the table still.
+            seconds = self.window_.max_seconds - (time.monotonic() - started)
+            open_.proof.step(epoch, seconds, still=True)
+            self._step("proof", started)
         open_.epochs.look_for_new()
         if unplanned := open_.epochs.unplanned:
             raise BlockedError(
@@ -195,13 +196,14 @@ class _Cutover:
         if why := self._moves(epoch.log):
             raise _not_still(why)
         took = time.monotonic() - started
-        verified = self.result.verdict == "verified" and open_.proof.complete
-        if took > self.window_.max_seconds or not verified:
-            why = f"it has taken {took:.0f} s" if verified else "not all rows are verified"
+        missing = open_.proof.missing
+        if took > self.window_.max_seconds or missing:
+            why = f"not all rows of {', '.join(sorted(missing))} are verified" if missing else "too long"
             raise BlockedError(
-                f"the window was given up: {why}; the target is still followed",
+                f"the window was given up after {took:.0f} s: {why}; the target is still followed",
                 code=Code.W010,
-                hint="let the application write to the source again",
+                hint="let the application write to the source again; more --max-seconds, or converge verify, "
+                "which shows rows that differ",
             )
         return self._certify(epoch, took)
 
@@ -275,6 +277,7 @@ class _Cutover:
             "seconds": self.seconds,
         }
         note_certificate(there, self.open_.run.run, certificate)
+        self.result.tables = compared_tables(self.open_.prepared.plan, self.open_.proof.tables())
         if not _prepared(self.open_):
             self.result.next_command = "converge rollback --prepare"
         words = (

@@ -274,7 +274,10 @@ class Epochs:
             for table in tables:
                 dirty.delete(table)
             rows = {table.plan.source: dirty.insert(self.view, self._schema, table) for table in tables}
-        if others := [table.plan.source for table in tables if not dirty.equal(table)]:
+        unequal = [table for table in tables if not dirty.equal(table)]
+        # Written to between two reads of it: the log has that for the next epoch.
+        dirty.unsure |= {table.number for table in unequal if not table.held}
+        if others := [table.plan.source for table in unequal if table.held]:
             raise TargetError(
                 f"{', '.join(others)}: other rows were written than read; nothing has been changed",
                 code=Code.W009,

@@ -8,6 +8,10 @@ far as changes are in the log; what is not in it is found when the part's turn c
 Parts are ranges of the leading columns of the key that both servers sort alike; where they have sorted some
 values in another way after all, and where there are no such columns, the table is compared as a whole. The
 first and the last range are open, so each row of each server is in one of them.
+
+No view holds the rows of another engine than InnoDB still: they are read as they are by then. Where they
+equal the target's nevertheless, nothing is left to prove. Where they differ, the next epoch shows whether the
+table was written to meanwhile; if so, only a source that stands still can tell.
 """
 
 from __future__ import annotations
@@ -85,16 +89,31 @@ class RollingProof:
         self._pace = _PACE
         self._whole: set[str] = set()
         """Tables whose ranges are others in the source."""
+        self._differed: set[str] = set()
+        """Tables that no view holds still, and that differed in the last epoch."""
+        self._at_rest: set[str] = set()
+        """Those that were not written to since, so that the target differs."""
+        self.moving: set[str] = set()
+        """Those that were: they are not compared before the source stands still."""
         begin_proof(target, run, {name: compared.get(name) for name in self._tables})
 
-    def step(self, epoch: Epoch, seconds: float) -> Result | None:
+    def step(self, epoch: Epoch, seconds: float, *, still: bool = False) -> Result | None:
         """Compares parts for about so long, inside of the epoch; what was found where rows differ.
 
-        A table that can only be compared as a whole takes its time.
+        Of a source that stands `still` only what has no proof, or none that counts. A table that can only be
+        compared as a whole takes its time.
         """
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and self._tables:
-            todo = next_to_prove(self._target, self._run)
+        if still and (unsettled := self.unsettled):
+            forget_proof(self._target, self._run, unsettled)
+        self.moving |= self._differed & epoch.rows.keys()
+        self._at_rest = (self._at_rest | self._differed) - epoch.rows.keys()
+        self._differed = set()
+        while (left := until - time.monotonic()) > 0:
+            names = self.missing if still else self._tables.keys() - self.moving - self._differed
+            if not names:
+                return None
+            todo = next_to_prove(self._target, self._run, names)
             if todo.began is None and todo.proof is not None and todo.proof.epoch == epoch.number:
                 return None
             try:
@@ -105,7 +124,9 @@ class RollingProof:
                 raise
             if found is not None:
                 forget_proof(self._target, self._run, [todo.source_table])
-                return found
+                if still or self._tables[todo.source_table].held or todo.source_table in self._at_rest:
+                    return found
+                self._differed.add(todo.source_table)
         return None
 
     def forget(self) -> None:
@@ -117,10 +138,17 @@ class RollingProof:
         return proof_now(self._target, self._run)
 
     @property
-    def complete(self) -> bool:
-        """Whether all rows of all tables have been compared."""
-        found = self.summary()
-        return bool(found["verified"] == found["tables"])
+    def missing(self) -> set[str]:
+        """Tables without a proof."""
+        return {one["source"] for one in self.tables() if one["epoch"] is None}
+
+    @property
+    def unsettled(self) -> list[str]:
+        """Tables that no view holds still, and that have been written to since they were compared."""
+        held = {name for name, table in self._tables.items() if table.held}
+        return [
+            one["source"] for one in self.tables() if one["replaced_since"] != 0 and one["source"] not in held
+        ]
 
     def tables(self) -> list[dict[str, Any]]:
         """Of each table, when it was compared: `postgres.following.proven`."""

@@ -64,6 +64,8 @@ class Followed:
     """Of the key's columns; empty where only the whole table can be replaced."""
     of_texts: tuple[OfText | None, ...]
     children: tuple[Child, ...] = ()
+    held: bool = True
+    """Whether a view of the source holds its rows still, as InnoDB alone does."""
     pieces: tuple[str | int, ...] = ()
     """MySQL expression of the key as COPY takes it: texts, and the places of the key's literals."""
     changed: str = ""
@@ -212,7 +214,8 @@ def _followed(
     watched = Watched(number, len(names), tuple(map(names.index, table.key)), ())
     columns = [catalog.column(name) for name in table.key]
     literals = [literal_of(column) for column in columns]
-    whole = Followed(number, table, own, Watched(number, len(names), (), ()), (), ())
+    held = catalog.engine == "InnoDB"
+    whole = Followed(number, table, own, Watched(number, len(names), (), ()), (), (), held=held)
     computed = any(column.generated is not None for column in table.keys)
     changed = changed_keys(table, catalog)
     if not _told_apart(own, table) or None in literals or computed or table.by_prefix:
@@ -221,7 +224,7 @@ def _followed(
         return whole
     found = tuple(one for one in literals if one is not None)
     texts = tuple(of_text(one, to.target_type) for one, to in zip(columns, table.keys, strict=True))
-    made = Followed(number, table, own, watched, found, texts, changed=changed)
+    made = Followed(number, table, own, watched, found, texts, held=held, changed=changed)
     rows = my_name(table.source)
     expression = select_text(made.key_plan).removeprefix("SELECT ").removesuffix(f" FROM {rows}")
     places = {my_name(name): place for place, name in enumerate((*table.key, _FLAG.source))}

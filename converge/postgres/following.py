@@ -201,13 +201,14 @@ def begin_proof(connection: psycopg.Connection[Any], run: int, tables: Mapping[s
     )
 
 
-def next_to_prove(connection: psycopg.Connection[Any], run: int) -> ToProve:
-    """A comparison that has begun goes on, then comes a table without a proof, then the oldest one."""
+def next_to_prove(connection: psycopg.Connection[Any], run: int, tables: Collection[str]) -> ToProve:
+    """Of these source tables: a comparison that has begun goes on, then comes one without a proof, then the
+    oldest one."""
     query = (
-        "SELECT to_jsonb(p) FROM converge.proven p WHERE run_id = %s "
+        "SELECT to_jsonb(p) FROM converge.proven p WHERE run_id = %s AND source_table = ANY (%s) "
         "ORDER BY began IS NULL, proof IS NOT NULL, (proof->>'epoch')::bigint, source_table LIMIT 1"
     )
-    return decode(ToProve, value(connection, query, (run,)))
+    return decode(ToProve, value(connection, query, (run, [*tables])))
 
 
 def note_compared(
