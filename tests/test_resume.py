@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support import converge, migrated, mysql, postgres
 
@@ -102,3 +104,28 @@ def test_a_rewritten_table_is_loaded_whole(pair: tuple[str, str]) -> None:
     )
     ran = converge("migrate", "--source", source, "--target", target, "--resume", "--json")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+
+
+# ---- load mode -------------------------------------------------------------------------------------------
+
+
+def test_truncate_empties_once_also_where_no_statement_comes_before_the_rows(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Tables without keys have no step in the ledger while they are copied, only chunks that are done."""
+    source, target = databases
+    mysql(source, "CREATE TABLE events (n INT); INSERT INTO events VALUES (1), (2)")
+    postgres(target, "CREATE TABLE events (n int); INSERT INTO events VALUES (9); CREATE TABLE gate (id int)")
+    (tmp_path / "map.toml").write_text(
+        '[[hook]]\nphase = "after_copy"\nsql = "SELECT 1 / (SELECT count(*) FROM gate)"\n'
+    )
+    ends = ("--source", source, "--target", target)
+    ran = converge(
+        "migrate", *ends, "--mode", "load", "--map", str(tmp_path / "map.toml"), "--truncate", "--yes"
+    )
+    assert ran.code == 5 and "division by zero" in ran.err, ran.err
+    assert postgres(target, "SELECT count(*) FROM converge.step") == [(0,)]
+    postgres(target, "INSERT INTO gate VALUES (1)")
+    ran = converge("migrate", *ends, "--resume", "--verify", "none", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "migrated"), ran.err
+    assert postgres(target, "SELECT n FROM events ORDER BY n") == [(1,), (2,)]

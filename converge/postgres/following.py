@@ -13,6 +13,7 @@ from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.log import LogPosition
 from converge.model.recorded import decode
+from converge.postgres.ledger import BEGUN
 from converge.postgres.query import value
 
 # The proof as a whole is as old as that of the table which was compared first.
@@ -22,7 +23,7 @@ _PROOF = """
         'age', greatest(0, extract(epoch FROM clock_timestamp() - min((proof->>'seen_at')::timestamptz))))
     FROM converge.proven WHERE run_id = %(run)s"""
 
-_CUT_OVER = """
+_CUT_OVER = f"""
     SELECT min(f.certificate ->> 'at') FROM converge.follow f JOIN converge.run r ON r.id = f.run_id,
            jsonb_each_text(r.targets) AS own (source, name)
      WHERE f.certificate IS NOT NULL AND r.target_schema = %(schema)s AND own.name = ANY (%(tables)s)
@@ -31,9 +32,8 @@ _CUT_OVER = """
                   jsonb_each_text(later.targets) AS new (source, name)
             WHERE later.id > r.id AND later.target_schema = r.target_schema AND new.name = own.name
               AND (later.truncates OR p.options ->> 'mode' = 'create') AND later.state <> 'recovered'
-              -- What it replaces is gone only with its first statement.
-              AND (later.id = %(resumed)s
-                   OR EXISTS (SELECT FROM converge.step WHERE run_id = later.id)))"""
+              -- Until then it has replaced nothing.
+              AND (later.id = %(resumed)s OR {BEGUN.format(run="later.id")}))"""
 
 
 @dataclass(frozen=True, slots=True)

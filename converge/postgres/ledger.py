@@ -49,6 +49,12 @@ STATE = f"""CASE WHEN state <> 'running' OR EXISTS (
     SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
      WHERE l.locktype = 'advisory' AND l.objid = {_LOCK}) THEN state ELSE 'interrupted' END"""
 """A run's state. One that nobody is at work for was killed, and could not enter that it was interrupted."""
+BEGUN = (
+    "(EXISTS (SELECT FROM converge.step WHERE run_id = {run}) "
+    "OR EXISTS (SELECT FROM converge.chunk WHERE run_id = {run}))"
+)
+"""Whether a run has removed what was in its way. Before chunks are entered a load may have no step: of tables
+without keys there is nothing to set aside."""
 BUILDER = "converge build"
 """application_name of the connections that carry out a run's statements."""
 
@@ -119,11 +125,8 @@ class Ledger:
         return bool(value(self.connection, "SELECT paused FROM converge.run WHERE id = %s", (self.run,)))
 
     def makes_room(self) -> bool:
-        """Whether the run has still to remove what is in its way, before its first statement."""
-        query = (
-            "SELECT truncates AND NOT EXISTS (SELECT FROM converge.step WHERE run_id = id) "
-            "FROM converge.run WHERE id = %s"
-        )
+        """Whether the run has still to remove what is in its way, before all else that it does."""
+        query = f"SELECT truncates AND NOT {BEGUN.format(run='run.id')} FROM converge.run WHERE id = %s"
         return bool(value(self.connection, query, (self.run,)))
 
     def position(self) -> str | None:

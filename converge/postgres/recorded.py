@@ -16,7 +16,7 @@ from converge.model.evidence import Evidence
 from converge.model.plan import Finding, Plan
 from converge.model.recorded import READER, Made, Recorded, RunOptions, decode, encoded
 from converge.postgres.history import unreadable_ledger
-from converge.postgres.ledger import STATE
+from converge.postgres.ledger import BEGUN, STATE
 from converge.postgres.query import value
 from converge.postgres.target import ledger_tables
 
@@ -69,10 +69,10 @@ def replace_plan(
 
 
 def record_there(connection: psycopg.Connection[Any], run: int, objects: Mapping[str, str]) -> None:
-    """Keeps the names of the objects that are there before the run's first statement."""
+    """Keeps the names of the objects that are there before the run makes or fills any."""
     connection.execute(
-        "UPDATE converge.plan SET there = %s::json WHERE run_id = %s "
-        "AND NOT EXISTS (SELECT FROM converge.step s WHERE s.run_id = plan.run_id)",
+        "UPDATE converge.plan SET there = %s::json "
+        f"WHERE run_id = %s AND NOT {BEGUN.format(run='plan.run_id')}",
         (json.dumps(list(objects)), run),
     )
 
