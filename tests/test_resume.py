@@ -129,3 +129,37 @@ def test_truncate_empties_once_also_where_no_statement_comes_before_the_rows(
     ran = converge("migrate", *ends, "--resume", "--verify", "none", "--json")
     assert (ran.code, ran.json["verdict"]) == (0, "migrated"), ran.err
     assert postgres(target, "SELECT n FROM events ORDER BY n") == [(1,), (2,)]
+
+
+def test_a_load_is_resumed_without_the_targets_own_triggers(databases: tuple[str, str]) -> None:
+    """What a load takes away for its copy is on again when chunks are to be loaded again."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE item (id INT PRIMARY KEY, name TEXT); INSERT INTO item VALUES (1, 'a'), (2, 'b1')",
+    )
+    postgres(
+        target,
+        "CREATE TABLE item (id int PRIMARY KEY, name text CHECK (name ~ '^[a-z]+$'));"
+        "CREATE SCHEMA other; CREATE TABLE log (item int);"
+        "CREATE TABLE other.line (id int, item int REFERENCES item) PARTITION BY LIST (id);"
+        "CREATE TABLE other.line1 PARTITION OF other.line FOR VALUES IN (1);"
+        "CREATE MATERIALIZED VIEW names AS SELECT name FROM item;"
+        "CREATE FUNCTION log() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO log VALUES (coalesce(new.id, old.id)); RETURN NULL; END';"
+        "CREATE TRIGGER log AFTER INSERT OR DELETE ON item FOR EACH ROW EXECUTE FUNCTION log();"
+        "CREATE TRIGGER off AFTER INSERT OR DELETE ON item FOR EACH ROW EXECUTE FUNCTION log();"
+        "ALTER TABLE item DISABLE TRIGGER off",
+    )
+    ends = ("--source", source, "--target", target)
+    ran = converge("migrate", *ends, "--mode", "load", "--on-bad-row", "reject", "--json")
+    assert (ran.code, len(ran.json["rejects"])) == (1, 1), ran.err
+    mysql(source, "UPDATE item SET name = 'b' WHERE id = 2")
+    ran = converge("migrate", *ends, "--resume", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert "L021" in {one["code"] for one in ran.json["findings"]}
+    assert postgres(target, "SELECT name FROM names ORDER BY name") == [("a",), ("b",)]
+    # The triggers have seen nothing, and fire from here on.
+    assert postgres(target, "SELECT count(*) FROM log") == [(0,)]
+    postgres(target, "INSERT INTO item VALUES (3, 'c')")
+    assert postgres(target, "SELECT item FROM log") == [(3,)]

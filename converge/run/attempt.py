@@ -246,7 +246,7 @@ class Run:
     def _take_back(self, builder: Builder, chunks: Chunks) -> None:
         if chunks:
             recheck.undo(self.ledger, self.plan, chunks)
-            builder.again(*recheck.UNDONE)
+            builder.again(*recheck.undone(self.plan))
 
     def _require_all_done(self) -> None:
         """Raises TargetError when the ledger has lost something that it had confirmed.

@@ -22,8 +22,6 @@ from converge.run.copy import by_table
 from converge.run.workers import Workers
 
 PHASE = "recheck"
-UNDONE: tuple[Phase, ...] = ("foreign key", "validate", "trigger", "analyze")
-"""Phases of statements that are to do again when chunks were undone."""
 
 Chunks = Mapping[str, Sequence[LedgerChunk]]
 """By source table."""
@@ -55,17 +53,27 @@ def _tasks(plan: Plan, chunks: Chunks) -> Iterator[DigestTask | WrittenTask]:
             yield DigestTask(name, digest_query(table, where(table.key, chunk.part)), "", chunk.number)
 
 
+def undone(plan: Plan) -> tuple[Phase, ...]:
+    """Phases of statements that are to do again when chunks were undone."""
+    # A load has switched the target's own triggers on again in "finish", where others have comments.
+    own: tuple[Phase, ...] = ("finish", "refresh") if plan.mode == "load" else ("trigger",)
+    return ("foreign key", "validate", *own, "analyze")
+
+
 def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]) -> None:
     """Removes what these chunks, by table, have written, so that they are to do again: all at once.
 
     The foreign keys of the run go first and are to do again too, because a row that is away for a
     moment must neither be refused nor take others along (ON DELETE CASCADE). So do its triggers, which
-    would change rows that are copied.
+    would change rows that are copied; a load switches those of the target off.
     """
     written = by_table(chunk for chunk in ledger.chunks() if chunk.done)
     with ledger.connection.transaction():
         _drop_foreign_keys(ledger, plan)
         _drop_triggers(ledger, plan)
+        ledger.connection.execute(
+            "DELETE FROM converge.step WHERE run_id = %s AND phase = ANY (%s)", (ledger.run, [*undone(plan)])
+        )
         for table, found in chunks.items():
             _require_unmerged(ledger, plan.table(table))
             whole = not _remove(ledger, plan, plan.table(table), found, written[table])
@@ -134,7 +142,7 @@ def _drop_foreign_keys(ledger: Ledger, plan: Plan) -> None:
     tables = [pg_name(plan.schema, table.target) for table in plan.tables]
     keys = ledger.connection.execute(
         "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname) "
-        "FROM pg_constraint WHERE contype = 'f' "
+        "FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 "  # a partition's go with their parent
         "AND (conrelid = ANY (%(tables)s::regclass[]) OR confrelid = ANY (%(tables)s::regclass[]))",
         {"tables": tables},
     ).fetchall()
@@ -146,17 +154,16 @@ def _drop_foreign_keys(ledger: Ledger, plan: Plan) -> None:
         raise _changed_since("foreign keys have been added or removed since the run has made its own")
     for (statement,) in keys:
         ledger.connection.execute(statement.encode())
-    ledger.connection.execute(
-        "DELETE FROM converge.step WHERE run_id = %s AND phase = ANY (%s)",
-        (ledger.run, list(UNDONE)),
-    )
 
 
 def _drop_triggers(ledger: Ledger, plan: Plan) -> None:
-    """The run's own functions, with the triggers that call them. Raises BlockedError for others."""
+    """The run's own functions, with the triggers that call them; those of the target that the run has met
+    are switched off. Raises BlockedError for others."""
     for one in plan.statements:
         if one.phase == "trigger" and one.makes:
             ledger.connection.execute(f"DROP {one.makes.replace(' ', ' IF EXISTS ', 1)} CASCADE".encode())
+        if one.phase == "shared" and plan.mode == "load":
+            ledger.connection.execute(one.sql.encode())
     tables = [pg_name(plan.schema, table.target) for table in plan.tables]
     query = (
         "SELECT quote_ident(tgname) || ' on ' || tgrelid::regclass FROM pg_trigger "
