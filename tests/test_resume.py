@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 from support import converge, migrated, mysql, postgres
 
+from converge import api
+from converge.api import MigrateOptions, Move, Options, Selection
+from converge.model.endpoint import parse
+from converge.model.event import DatabaseStarted, Event
+
 ROWS = 40_000
 SOURCE = f"""
 SET cte_max_recursion_depth = {ROWS};
@@ -104,6 +109,40 @@ def test_a_rewritten_table_is_loaded_whole(pair: tuple[str, str]) -> None:
     )
     ran = converge("migrate", "--source", source, "--target", target, "--resume", "--json")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+
+
+def test_tables_that_are_left_out_may_come_change_and_go(databases: tuple[str, str], tmp_path: Path) -> None:
+    """They are no part of what a run does: neither a resumed run, nor one by a plan file, nor one that has
+    planned its database long before."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE one (id INT PRIMARY KEY); CREATE TABLE tmp_1 (id INT); INSERT INTO one VALUES (1)",
+    )
+    ends = ("--source", source, "--target", target)
+    file = str(tmp_path / "plan.json")
+    assert converge("plan", *ends, "--exclude", "tmp_*", "-o", file).code == 0
+    mysql(source, "ALTER TABLE tmp_1 ADD KEY (id); CREATE TABLE tmp_2 (id INT PRIMARY KEY, CHECK (id > 0))")
+    ran = converge("migrate", *ends, "--exclude", "tmp_*", "--plan", file)
+    assert ran.code == 0, ran.err
+    for change in ("ALTER TABLE tmp_1 ADD more INT; DROP TABLE tmp_2", "DROP TABLE tmp_1"):
+        postgres(target, "UPDATE converge.run SET state = 'interrupted'")
+        mysql(source, change)
+        ran = converge("migrate", *ends, "--resume", "--exclude", "tmp_*", "--json")
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    # Whoever names tables anew is told of a slip.
+    ran = converge("verify", *ends, "--map", "alkemio", "--include", "oen")
+    assert (ran.code, "error[U010]" in ran.err) == (2, True), ran.err
+    mysql(source, "CREATE TABLE tmp_3 (id INT)")
+
+    def between(event: Event) -> None:
+        if isinstance(event, DatabaseStarted) and not event.doing:
+            mysql(source, "DROP TABLE tmp_3")
+
+    wanted = Options(selection=Selection(exclude=("tmp_*",)), recreate=True)
+    moves = [Move("only", parse(source), parse(target), MigrateOptions(wanted))]
+    (ran_last,) = api.migrate_several(moves, on_event=between).each
+    assert ran_last.result.verdict == "verified", ran_last.error
 
 
 # ---- load mode -------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from converge.model.quote import Namespace, my_name, pg_name, pg_text
 from converge.model.words import said
 from converge.mysql.capabilities import capabilities
 from converge.planner.decision import ColumnName, Decision, Decisions
-from converge.planner.inputs import Inputs, require_matches
+from converge.planner.inputs import Inputs
 from converge.planner.load.match import Loading, match
 from converge.translate.context import Context
 from converge.types import NUMBERS
@@ -56,7 +56,7 @@ class Draft:
     """A plan in the making. Every part adds statements, findings and exactly one outcome an object."""
 
     def __init__(self, inputs: Inputs, answers: Answers | None = None) -> None:
-        """A draft that only has names. Raises UsageError for a pattern that no table matches."""
+        """A draft that only has names."""
         self.inputs = inputs
         self.answers = answers
         """The target, where it can be asked now; else the evidence says what it has answered."""
@@ -116,10 +116,7 @@ class Draft:
 
     def _take(self) -> list[Table]:
         """The tables that the plan is about, with their names in the target."""
-        tables, selection = self.catalog.tables, self.inputs.selection
-        if "tables" not in self.catalog.unreadable:
-            require_matches(selection, [table.name for table in tables])
-        wanted = (table for table in tables if selection.takes(table.name))
+        wanted = (table for table in self.catalog.tables if self.inputs.selection.takes(table.name))
         taken = [table for table in wanted if not setting(self.map.for_table(table), "skip")[0]]
         if self.evidence.existing is not None:
             self.loading = loading = match(self.catalog, taken, self.map, self.evidence.existing)

@@ -33,7 +33,7 @@ from converge.postgres.target import Target, ledger_tables, read_target
 from converge.run.blockers import blocked, check_source, require_privileges
 from converge.run.connections import explained, reach
 from converge.run.options import RESUME, Options
-from converge.run.prepare import prepare
+from converge.run.prepare import prepare, require_tables
 
 _SHOWN = 20
 _NEW = "the plan does not have it: new since then"
@@ -119,6 +119,8 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
             )
         )
         assert prepared.target is not None and prepared.inputs.facts is not None
+        if not isinstance(run, Recorded) or options.given & {"include", "exclude"}:
+            require_tables(prepared.inputs)
         names = prepared.inputs.facts.names
         if not (ledger_tables(prepared.target) or any(one.target in names for one in prepared.plan.tables)):
             raise TargetError("no converge run found in this target", code=Code.T012, hint="converge migrate")

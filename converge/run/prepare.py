@@ -28,7 +28,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import require_md5
 from converge.mysql.privileges import missing_select, possible_snapshot, read_privileges
 from converge.mysql.snapshot import read_logs, require_snapshots
-from converge.planner.inputs import Inputs
+from converge.planner.inputs import Inputs, require_matches
 from converge.planner.plan import make_plan, own_names
 from converge.planner.rehearsal import since
 from converge.postgres.existing import keep_reprinted, read_existing
@@ -88,6 +88,11 @@ def prepare(
     with explained(source, target), ExitStack() as stack:
         here, there = reach(source, target, stack)
         inputs = replace(_read(here, source, map_, options), may_hold_rows=resuming or options.clears)
+        if known is None and not as_recorded:
+            require_tables(inputs)
+        else:
+            # What a run's rules and patterns mean besides the tables that it takes may have gone since.
+            inputs = replace(inputs, strict=False)
         if of is not None:
             inputs = replace(inputs, catalog=_in_order_of(of.plan, inputs.catalog))
         inputs = replace(inputs, lacking=(*inputs.lacking, *few_connections(here, there, options)))
@@ -115,6 +120,12 @@ def prepare(
         if there is not None and options.clears and options.mode == "create" and not resuming:
             plan = replace(plan, findings=(*plan.findings, *dependents(there, plan)))
         yield Prepared(here, there, inputs, plan, position)
+
+
+def require_tables(inputs: Inputs) -> None:
+    """Raises UsageError for a pattern of --include or --exclude that no table matches."""
+    if "tables" not in inputs.catalog.unreadable:
+        require_matches(inputs.selection, [table.name for table in inputs.catalog.tables])
 
 
 def _in_order_of(plan: Plan, catalog: Catalog) -> Catalog:
