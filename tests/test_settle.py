@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,10 @@ import pytest
 from revisions import execute, folder, revision
 from support import Ran, converge, mysql, postgres
 
+from converge import api
+from converge.errors import Interrupted
+from converge.model.event import Event, PhaseStarted
+from converge.revisions.folder import Folder
 from converge.sandbox import Server
 
 SOURCE = """
@@ -175,6 +181,55 @@ def test_several_databases_have_their_own(scene: Scene, mysql_8033: Server, tmp_
     ran = converge("migrate", "--config", str(tmp_path / "converge.toml"), "--recreate", "--yes")
     assert ran.code == 0, ran.err
     assert postgres(scene.target, "SELECT version_num FROM alembic_version") == [(baseline,)]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_run_that_was_stopped_before_its_revisions_goes_on_with_them(
+    scene: Scene, tmp_path: Path, several: bool
+) -> None:
+    """The rows are there and proven: neither the run nor its report may pass for all of it."""
+    baseline = scene.generate()
+    back = execute("ALTER TABLE parent DROP note")
+    revision(scene.folder, "more", execute("ALTER TABLE parent ADD note text"), back, down=baseline)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and event.name == "revisions":
+            raise KeyboardInterrupt
+
+    options = api.MigrateOptions(api.Options(recreate=True), alembic=Folder.open(str(scene.folder)))
+    with pytest.raises(Interrupted) as stopped:
+        api.migrate(scene.source, scene.target, options, on_event=stop)
+    assert stopped.value.hint == "converge migrate --resume"
+    assert converge("report", "--target", scene.target, "-o", str(tmp_path / "run.md")).code == 0
+    assert "A064" in (tmp_path / "run.md").read_text()
+    # What becomes of the source now is no concern of what is migrated.
+    mysql(scene.source, "ALTER TABLE child ADD more INT")
+    (tmp_path / "converge.toml").write_text(
+        f'[[database]]\nname = "one"\nsource = "{scene.source}"\ntarget = "{scene.target}"\n'
+        'alembic = "migrations"\n'
+    )
+
+    def resume() -> Ran:
+        if several:
+            ran = converge("migrate", "--config", str(tmp_path / "converge.toml"), "--resume", "--json")
+            return replace(ran, out=json.dumps(ran.json["databases"][0]))
+        return scene.migrate("--resume", "--json")
+
+    ran = resume()
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert found(ran)["A062"]["message"] == "ran more" and "A064" not in found(ran)
+    assert [table["rows_written"] for table in ran.json["tables"]] == [2, 2]
+    assert postgres(scene.target, "SELECT version_num FROM alembic_version") == [("more",)]
+    # Then it is finished.
+    mysql(scene.source, "ALTER TABLE child DROP more")
+    again = resume()
+    assert (again.code, "T010" in again.err) == ((0, False) if several else (2, True)), again.err
+
+
+def test_a_hint_keeps_the_revisions(scene: Scene) -> None:
+    """A run that is resumed without them would leave them out."""
+    ran = scene.migrate("--resume", "--recreate")
+    assert f"converge migrate --recreate --alembic {scene.folder} --source {scene.source}" in ran.err, ran.err
 
 
 def test_tables_of_an_application(scene: Scene) -> None:

@@ -12,8 +12,10 @@ from click.core import ParameterSource
 
 from converge.report.errors import without_passwords
 
-_PLACES = frozenset({"source", "dumps", "dump_database", "mysql_version", "target", "config", "names"})
-"""Parameters that name databases."""
+_PLACES = frozenset(
+    {"source", "dumps", "dump_database", "mysql_version", "target", "config", "names", "alembic"}
+)
+"""Parameters that name databases, and the revisions that they end with."""
 _COMMAND = re.compile(r"\bconverge ((?:migrations |audit )?[a-z]+)((?: --[a-z-]+)*)")
 
 

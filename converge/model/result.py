@@ -240,6 +240,11 @@ class Result:
         return EXIT_CODES[self.verdict]
 
     @property
+    def revisions_pending(self) -> bool:
+        """Whether the run is finished but for its revisions."""
+        return not self.exit_code and any(one.code == Code.A064 for one in self.findings)
+
+    @property
     def losses(self) -> int:
         """Findings of values and objects that do not arrive as they were."""
         return count_losses(self.findings)

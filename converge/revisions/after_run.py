@@ -41,6 +41,7 @@ def settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: Re
         words = "no revision was run: the rows are not as in the source"
         result.findings.append(Finding(Code.A064, "note", "revisions", words, "converge migrations run"))
         return
+    result.findings = [one for one in result.findings if one.code != Code.A064]
     with phase(result, emit, "revisions"):
         _, error = attempt(lambda: _settle(folder, target, schema, emit, result))
     if error is not None:

@@ -269,6 +269,9 @@ class Run:
     def end(self) -> None:
         """The run is finished, and no longer has rows set aside: at once, or a later run would meet them."""
         before = self.prepared.inputs.evidence.existing
+        if self.job.options.alembic is not None and not self.result.exit_code:
+            pending = Finding(Code.A064, "note", "revisions", "the revisions are still to run", RESUME)
+            self.result.findings.append(pending)
         with self.postgres.transaction():
             self.ledger.set_state("finished", report=self.result.to_json())
             for table in self.plan.tables:

@@ -16,11 +16,18 @@ from converge.model.recovery import Approve, Removal
 from converge.model.result import Named, Result, Results
 from converge.model.words import said
 from converge.postgres.connect import connect
-from converge.postgres.history import last_run, missing_tables, report_of, server_and_database
+from converge.postgres.history import last_run, missing_tables, server_and_database
 from converge.postgres.ledger import require_free, require_same
 from converge.run.attempt import Job, MigrateOptions
 from converge.run.connections import explained
-from converge.run.migrate import interrupted, migrate, note, planned, with_fixed_options
+from converge.run.migrate import (
+    finished_result,
+    interrupted,
+    migrate,
+    note,
+    planned,
+    with_fixed_options,
+)
 from converge.run.movers import Ask, Movers
 from converge.settings.file import same_target
 
@@ -187,9 +194,10 @@ class _Step:
             options = with_fixed_options(move.source, move.target, move.options)
             digest = ""
             if options.resume:
-                done, digest, self.gone = _standing(move, options)
+                done, digest, self.gone, place = _standing(move, options)
                 if done is not None:
-                    self.result, self.to_do, self.move = done, False, replace(move, options=options)
+                    self.result, self.place, self.move = done, place, replace(move, options=options)
+                    self.to_do = options.alembic is not None and done.revisions_pending
                     return
             options = replace(options, resume=bool(digest), approve=ask if self._asks else None)
             job = Job(move.source, move.target, _share(options, self.parallel), emit, self.result)
@@ -222,21 +230,23 @@ class _Step:
             raise stopped from None
 
 
-def _standing(move: Move, options: MigrateOptions) -> tuple[Result | None, str, ConvergeError | None]:
+def _standing(
+    move: Move, options: MigrateOptions
+) -> tuple[Result | None, str, ConvergeError | None, tuple[object, ...]]:
     """The result of a run that is finished; else the digest that it began with, empty where none began.
 
-    With the error of a finished one whose tables are no longer there.
+    With the error of a finished one whose tables are no longer there, and where the run goes.
     """
     with explained(move.source, move.target), connect(move.target) as connection:
+        place = (*server_and_database(connection), options.common.schema)
         run = last_run(connection, (str(move.source), options.common.schema))
         if run is None:
-            return None, "", None
-        report = report_of(connection, run["id"]) if run["state"] == "finished" else None
-        missing = missing_tables(connection, run) if report else []
-    done, gone = Result.from_json(report) if report else None, None
+            return None, "", None, place
+        done, gone = finished_result(connection, run), None
+        missing = missing_tables(connection, run) if done else []
     if missing:
         words = said(len(missing), "are no longer in the target", "table", of=str(len(run["targets"])))
         message = f"{words}, though run {run['id']} is finished: {', '.join(first_of(missing, _SHOWN))}"
         gone = TargetError(message, code=Code.T012, hint=f"{START_AGAIN} --database {move.name}")
     # Rows that were rejected are tried again.
-    return (None if done is None or done.rejects else done), run["plan_digest"], gone
+    return (None if done is None or done.rejects else done), run["plan_digest"], gone, place

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from converge.model.result import Result
 from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import changes, fingerprint
 from converge.postgres.connect import connect, end
+from converge.postgres.history import last_run, report_of
 from converge.postgres.ledger import Ledger, lock, require_run, require_same, upgrade
 from converge.postgres.recorded import last_recorded, record_plan
 from converge.postgres.target import Target
@@ -52,22 +53,57 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     when the user stopped it; the ledger then knows how to go on.
     """
     options = with_fixed_options(source, target, options)
-    if options.alembic is not None:
-        # Alembic takes its time to load, and most runs need none of it.
-        from converge.revisions.after_run import require_revisions
+    job = Job(source, target, options, emit, result)
+    if options.alembic is None:
+        _run(job)
+        return
+    # Alembic takes its time to load, and most runs need none of it.
+    from converge.revisions.after_run import require_revisions, settle
 
+    with explained(source, target):
+        require_revisions(options.alembic, target)
+    done = _finished(job) if options.resume else None
+    if done is not None and done.revisions_pending:
+        # Of the rows nothing is left to do, and the source may have changed since.
+        vars(result).update(vars(done))
+    else:
+        _run(job)
+    try:
         with explained(source, target):
-            require_revisions(options.alembic, target)
+            settle(options.alembic, target, options.common.schema, emit, result)
+    except KeyboardInterrupt:
+        stopped = Interrupted("stopped before all revisions were run", code=Code.R130, hint=RESUME)
+        note(result, stopped)
+        raise stopped from None
+
+
+def _finished(job: Job) -> Result | None:
+    """The result of the last run, where that is finished."""
+    move = str(job.source), job.options.common.schema
+    with explained(job.source, job.target), connect(job.target) as connection:
+        run = last_run(connection, move)
+        return None if run is None else finished_result(connection, run)
+
+
+def finished_result(connection: psycopg.Connection[Any], run: Mapping[str, Any]) -> Result | None:
+    """The result of a run, as `last_run` gives it; None where it is not finished."""
+    report = report_of(connection, run["id"]) if run["state"] == "finished" else None
+    return None if report is None else Result.from_json(report)
+
+
+def _run(job: Job) -> None:
+    """All attempts, until one has come to its end."""
+    options = job.options
     waits = pauses(RUN_TRIES)
     most, pause = 0, 0.0
-    current = _Attempt(Job(source, target, options, emit, result))
+    current = _Attempt(job)
     while True:
         try:
             time.sleep(pause)
             current.go()
-            break
+            return
         except ConvergeError as error:
-            note(result, error)
+            note(job.result, error)
             if current.run is not None and current.run.copy.done > most:
                 most = current.run.copy.done
                 waits = pauses(RUN_TRIES)
@@ -78,16 +114,11 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
                     _tell_how_to_go_on(error, options.common.mode)
                 raise
             pause = again
-            emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
-            result.begin_again(Finding(Code.R003, "note", "run", f"went on after: {error.message}"))
+            job.emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
+            job.result.begin_again(Finding(Code.R003, "note", "run", f"went on after: {error.message}"))
         except KeyboardInterrupt:
             raise _stopped(current, options) from None
         current = current.next()
-    if options.alembic is not None:
-        from converge.revisions.after_run import settle
-
-        with explained(source, target):
-            settle(options.alembic, target, options.common.schema, emit, result)
 
 
 def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptions) -> MigrateOptions:
