@@ -112,7 +112,7 @@ def test_a_rewritten_table_is_loaded_whole(pair: tuple[str, str]) -> None:
 
 
 def test_tables_that_are_left_out_may_come_change_and_go(databases: tuple[str, str], tmp_path: Path) -> None:
-    """They are no part of what a run does: neither a resumed run, nor one by a plan file, nor one that has
+    """They do not belong to what a run does: neither a resumed run, nor one by a plan file, nor one that has
     planned its database long before."""
     source, target = databases
     mysql(
