@@ -305,6 +305,34 @@ def test_a_folder_as_mydumper_writes_it_loads(
     assert rows(mysql_8033, "my-shop", "v") == 2
 
 
+MYDUMPER = "/*!40101 SET NAMES binary*/;\n/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n"
+
+
+def test_files_that_set_no_mode_keep_their_values(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    for name, text in {
+        "shop-schema-create.sql": "CREATE DATABASE `shop`;",
+        "shop.t-schema.sql": MYDUMPER + "CREATE TABLE `t` (`id` int NOT NULL AUTO_INCREMENT PRIMARY KEY,"
+        "`d` date NOT NULL DEFAULT '0000-00-00', `at` timestamp NULL) AUTO_INCREMENT=57;",
+        "shop.t.sql": MYDUMPER + "INSERT INTO `t` VALUES (0,'0000-00-00','2026-07-01 12:00:00');",
+        "shop.u-schema.sql": MYDUMPER + "CREATE TABLE `u` (`a` varchar(3));",
+    }.items():
+        (tmp_path / name).write_text(text)
+    try:
+        # A server that was given may have any; the zone is the machine's on a temporary one.
+        mysql(mysql_8033.url, "SET GLOBAL time_zone = '+05:00', GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES'")
+        load([tmp_path])
+    finally:
+        mysql(mysql_8033.url, "SET GLOBAL time_zone = DEFAULT, GLOBAL sql_mode = DEFAULT")
+    query = "SELECT id, cast(d AS char), unix_timestamp(at) FROM t"
+    assert mysql(mysql_8033.database_url("shop"), query) == [(0, "0000-00-00", 1782907200)]
+    mysql_8033.drop_database("shop")
+    (tmp_path / "shop.u.sql").write_text(MYDUMPER + "INSERT INTO `u` VALUES ('long');")
+    with pytest.raises(DumpError, match="Data too long"):
+        load([tmp_path])
+
+
 def test_rows_that_mydumper_has_counted_must_be_there(
     mysql_8033: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

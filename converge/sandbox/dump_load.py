@@ -26,6 +26,12 @@ _HEAD_BYTES = 1000
 _NO_ESCAPES = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 # Of a session alone, such as sql_log_bin, which mysqldump sets where the source has GTIDs.
 _OF_LOADING = "SESSION_VARIABLES_ADMIN"
+# For files that set neither, such as those of mydumper before 0.14 and of mysqldump --compact: rows are as
+# they were stored (also an id of 0, and 0000-00-00), and timestamps are in UTC, as both programs write them.
+_OF_SESSION = (
+    "SET SESSION time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ONLY_FULL_GROUP_BY,"
+    "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+)
 # What a consistent snapshot takes.
 _OF_READING = "RELOAD, PROCESS, REPLICATION CLIENT"
 _EVENT = re.compile(rb"\bEVENT\b.*?\bON\s+SCHEDULE\b", re.IGNORECASE | re.DOTALL)
@@ -186,6 +192,7 @@ class Loader:
         told = time.monotonic()
         try:
             with closing(connect_mysql(self._url)) as connection, decompressed(stream.name, raw) as file:
+                connection.query(_OF_SESSION.encode())
                 if self.ours:  # a dump's rows need no binary log
                     connection.query(b"SET SESSION sql_log_bin = 0")
                 limit = int(_value(connection, "SELECT @@max_allowed_packet"))
