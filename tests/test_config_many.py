@@ -264,6 +264,7 @@ def test_another_run_blocks_all(project: Project) -> None:
 def test_a_report_while_one_has_not_begun(project: Project) -> None:
     ran = project.run("report", "-o", "r.md")
     assert (ran.code, "error[U008]" in ran.err) == (2, True)
+    assert "it's <b>: no converge run found in " in ran.err
     assert project.run("migrate", "--database", "shop").code == 0
     ran = project.run("report", "-o", "r.md", "-o", "r.json", "--json")
     assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (0, ["verified", "ready"])
@@ -330,6 +331,45 @@ def test_the_keys_of_an_entry(project: Project) -> None:
     assert project.run("explain", "note").err.startswith("error[U033]")
     assert "memo" in project.run("explain", "note", "--database", "shop").out
     assert project.run("plan", "--write-map", "m.toml").code == 2
+
+
+def test_the_schema_of_the_command_line_counts_for_every_command(project: Project) -> None:
+    """A load into another schema than the entry's is seen, and rolled back."""
+    shop = ("--database", "shop")
+    into = ("--schema", "app", *shop)
+    postgres(
+        project.targets[0],
+        "CREATE SCHEMA app; CREATE TABLE app.note (id int PRIMARY KEY, day date);"
+        "CREATE FUNCTION app.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER t BEFORE INSERT ON app.note FOR EACH ROW EXECUTE FUNCTION app.f()",
+    )
+    with psycopg.connect(project.targets[0]) as other:
+        other.execute("LOCK TABLE app.note IN ROW EXCLUSIVE MODE")
+        process = in_the_foreground(project.folder, "migrate", "--mode", "load", *into)
+        until_it_waits(process, project.targets[0])
+        assert "at work is run 1, of mysql://" in project.run("pause", *shop).err
+        paused = project.run("pause", *into, "--json")
+        assert (paused.code, paused.json["verdict"]) == (0, "paused"), paused.err
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert "converge migrate --resume --database shop --schema app\n" in err
+    assert "converge recover --database shop --schema app puts the target back" in err
+    resumed = project.run("migrate", "--resume", *shop)
+    assert "converge migrate --resume --database shop --schema app has the run's options" in resumed.err
+    words = "no converge run into the schema public; run 1 is into app: --schema app"
+    unnamed = project.run("status", *shop)
+    assert words in unnamed.out, unnamed.out
+    status = project.run("status", *into, "--json").json["databases"][0]
+    assert (status["verdict"], status["run"]["target_schema"]) == ("interrupted", "app")
+    assert words in project.run("report", "-o", "r.json", *shop).err
+    assert project.run("report", "-o", "r.json", *into).code == 0
+    nothing = project.run("recover", "--yes", *shop)
+    assert "note      app: run 1 is not finished: converge recover --schema app" in nothing.out
+    postgres(project.targets[0], "UPDATE converge.run SET state = 'recovering'")  # as one that was stopped
+    status = project.run("status", *into)
+    assert "converge recover --database shop --schema app" in status.out, status.err
+    done = project.run("recover", "--yes", *into, "--json")
+    assert (done.code, done.json["verdict"]) == (0, "recovered"), done.err
 
 
 def test_one_that_cannot_be_reached(project: Project) -> None:

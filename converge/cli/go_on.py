@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from converge.cli.options import output_options, target_options
+from converge.cli.options import any_schema_option, output_options, target_options
 from converge.cli.pause import switch
 from converge.model.event import Sink
 from converge.settings.addresses import Where
@@ -12,6 +12,7 @@ from converge.settings.addresses import Where
 
 @click.command("continue")
 @target_options
+@any_schema_option
 @output_options
 def command(where: Where, as_json: bool, emit: Sink) -> int:
     """Let a run that `converge pause` has stopped go on.

@@ -13,9 +13,9 @@ from click.core import ParameterSource
 from converge.report.errors import without_passwords
 
 _PLACES = frozenset(
-    {"source", "dumps", "dump_database", "mysql_version", "target", "config", "names", "alembic"}
+    {"source", "dumps", "dump_database", "mysql_version", "target", "config", "names", "schema", "alembic"}
 )
-"""Parameters that name databases, and the revisions that they end with."""
+"""Parameters that name databases, the schema there, and the revisions that they end with."""
 _COMMAND = re.compile(r"\bconverge ((?:migrations |audit )?[a-z]+)((?: --[a-z-]+)*)")
 
 
@@ -47,7 +47,9 @@ def pasted(context: click.Context, text: str) -> str:
 
     def again(found: re.Match[str]) -> str:
         parameters = named(context, found[1])
-        words = shlex.join(given(context, _PLACES & {one.name for one in parameters}, parameters))
+        stated = set(found[2].split())
+        known = _PLACES & {one.name for one in parameters if not stated.intersection(one.opts)}
+        words = shlex.join(given(context, known, parameters))
         flags = [name for one in parameters if getattr(one, "is_flag", False) for name in one.opts]
         first = " ".join(["converge", found[1], *takewhile(flags.__contains__, found[2].split())])
         return f"{first} {words}{found[0][len(first) :]}" if words and words not in text else found[0]

@@ -59,9 +59,21 @@ def _named(_context: click.Context, _option: click.Parameter, schema: str | None
 
 
 schema_option = click.option("--schema", default="public", callback=_named, help="the target schema")
-any_schema_option = click.option(
-    "--schema", callback=_named, help="the target schema  [default: that of the last run]"
+
+
+def _within(where: Where, schema: str | None) -> dict[str, Any]:
+    return {"where": replace(where, schema=schema)}
+
+
+any_schema_option = group(
+    click.option(
+        "--schema",
+        callback=_named,
+        help="the target schema  [default: that of the entry, else of the last run]",
+    ),
+    gather=_within,
 )
+"""--schema, for a command about runs that has `where` already."""
 mode_option = click.option(
     "--mode",
     type=click.Choice(["create", "load"]),

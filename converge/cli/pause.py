@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from converge.cli.many import look_at
-from converge.cli.options import output_options, target_options
+from converge.cli.options import any_schema_option, output_options, target_options
 from converge.cli.outputs import show
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
@@ -20,6 +20,7 @@ from converge.settings.addresses import Chosen, Where, databases
 
 @click.command("pause")
 @target_options
+@any_schema_option
 @output_options
 def command(where: Where, as_json: bool, emit: Sink) -> int:
     """Let a run that is at work in another shell wait: it hands out no more work.

@@ -20,7 +20,7 @@ from converge.settings.addresses import Chosen, Where, databases
 @any_schema_option
 @yes_option
 @output_options
-def command(where: Where, schema: str | None, yes: bool, as_json: bool, emit: Sink) -> int:
+def command(where: Where, yes: bool, as_json: bool, emit: Sink) -> int:
     """Roll back an unfinished load: remove its rows, restore keys and triggers.
 
     For runs with --mode load. It may be interrupted and called again.
@@ -32,7 +32,7 @@ def command(where: Where, schema: str | None, yes: bool, as_json: bool, emit: Si
     """
 
     def look(one: Chosen) -> tuple[dict[str, Any], str]:
-        found = api.recover(one.target, one.schema or schema, on_event=emit, approve=approver(yes))
+        found = api.recover(one.target, one.schema, on_event=emit, approve=approver(yes))
         return found.to_json(), recovery_text(found)
 
     return show(*look_at("recover", databases(where, source="unused"), look, emit), as_json=as_json)

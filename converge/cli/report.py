@@ -6,24 +6,27 @@ from functools import partial
 
 import click
 
-from converge.cli.options import output_options, target_options
+from converge.cli.options import any_schema_option, output_options, target_options
 from converge.cli.outputs import require_reports, show, write_reports
 from converge.codes import Code
-from converge.errors import UsageError
+from converge.errors import UsageError, first_of
 from converge.model.documents import head, together
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Finding
 from converge.model.result import Named, Result, Results
 from converge.postgres.connect import connect
-from converge.postgres.history import Move, last_run, last_verification, report_of
+from converge.postgres.history import Move, last_run, last_verification, other_schema, report_of
 from converge.report.words import in_utc
 from converge.run.connections import attempt, explained
 from converge.settings.addresses import Where, databases, with_merged
 
+_SHOWN = 20
+
 
 @click.command("report")
 @target_options
+@any_schema_option
 @click.option(
     "-o", "--output", "paths", multiple=True, required=True, metavar="FILE",
     help="the report, as .html, .md, .json or .xml (JUnit); repeatable",
@@ -52,7 +55,9 @@ def command(where: Where, paths: tuple[str, ...], verify: bool, as_json: bool, e
         each.append(Named(one.name, result))
         runs.append({"name": one.name, **head("report", result.verdict), "run": run})
     if not any(run["run"] for run in runs):
-        raise UsageError("no database has a report yet", code=Code.U008, hint="converge migrate")
+        why = [f"{one.name}: {finding.message}" for one in each for finding in one.result.findings]
+        message = "no database has a report yet"
+        raise UsageError(message, code=Code.U008, details=first_of(why, _SHOWN), hint="converge migrate")
     write_reports(Results(command, tuple(each)), paths)
     document = together("report", runs)
     return show(document | {"files": paths}, f"report    {', '.join(paths)}", as_json=as_json)
@@ -64,8 +69,9 @@ def _last(target: Endpoint, move: Move | None, *, verify: bool) -> tuple[int, Re
         run = last_run(connection, move)
         report = report_of(connection, run["id"]) if run else None
         later = last_verification(connection, run["id"], others=verify) if run else None
+        missing = other_schema(connection, move) or f"no converge run found in {target}"
     if run is None:
-        raise UsageError(f"no converge run found in {target}", code=Code.U008, hint="converge migrate")
+        raise UsageError(missing, code=Code.U008, hint="converge migrate")
     if verify:
         if later is None:
             message = f"run {run['id']} was not verified again"

@@ -9,7 +9,7 @@ import click
 import psycopg
 
 from converge.cli.many import look_at, merges_of, only, with_shards
-from converge.cli.options import output_options, target_options
+from converge.cli.options import any_schema_option, output_options, target_options
 from converge.cli.outputs import show
 from converge.cli.watch import watch
 from converge.merge.compare import stale
@@ -18,7 +18,7 @@ from converge.model.event import Sink
 from converge.model.words import counted
 from converge.postgres.connect import connect
 from converge.postgres.following import following_now
-from converge.postgres.history import Move, last_run, last_verification
+from converge.postgres.history import Move, last_run, last_verification, other_schema
 from converge.postgres.ledger import at_work, who
 from converge.report.document import Tone, Verdict, facts
 from converge.report.text import to_text
@@ -33,6 +33,7 @@ _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | 
 
 @click.command("status")
 @target_options
+@any_schema_option
 @click.option(
     "--watch",
     "watching",
@@ -65,7 +66,8 @@ def command(where: Where, watching: bool, interval: float, as_json: bool, emit: 
             run = _run(connection, one.move)
             if run is not None and one in merges:
                 run["out_of_date"] = stale(connection, *with_shards(one, merges[one]))
-        return _document(run), _text(run)
+            missing = other_schema(connection, one.move) if run is None else ""
+        return _document(run), _text(run, missing)
 
     return show(*look_at("status", with_merged(chosen), look, emit), as_json=as_json)
 
@@ -96,9 +98,10 @@ def _verdict(run: dict[str, Any]) -> str:
     return str(run["verdict"] or run["state"])
 
 
-def _text(run: dict[str, Any] | None) -> str:
+def _text(run: dict[str, Any] | None, missing: str = "") -> str:
+    """`missing` says where a run is that is not meant."""
     if run is None:
-        return to_text(Verdict("never run", "no converge run found in this target", "warn"))
+        return to_text(Verdict("never run", missing or "no converge run found in this target", "warn"))
     word = _verdict(run)
     state = f"run {run['id']} is {run['state']}"
     tone: Tone = "good" if word in ("verified", "running") else "warn" if word == "migrated" else "bad"

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 WORST_FIRST = (
-    "failed", "differs", "interrupted", "running", "blocked", "never run", "migrated", "ready",
-    "recovered", "nothing to recover", "finished", "verified",
+    "failed", "differs", "interrupted", "recovering", "running", "paused", "blocked", "never run", "migrated",
+    "ready", "recovered", "nothing to recover", "finished", "verified",
 )  # fmt: skip
 """All verdicts of commands over databases, and the states that `status` shows."""
 _PLAIN = frozenset({str, int, float, bool, type(None)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -27,7 +28,8 @@ from converge.postgres.target import ledger_tables
 _READ = ("run", "chunk", "plan", "verification")
 """Tables of the ledger without which nothing can be said of a run."""
 Move = tuple[str, str]
-"""The source's address, without its password, and the target schema: what a run is about."""
+"""The source's address, without its password, and the target schema: what a run is about. Where a run is
+looked for, either may be empty, for any."""
 
 
 def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> dict[str, Any] | None:
@@ -47,13 +49,22 @@ def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> d
         "finished_at, CASE WHEN state = 'finished' THEN report ->> 'verdict' END AS verdict, "
         "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets, "
         "coalesce((to_jsonb(run) ->> 'paused')::boolean, false) AS paused FROM converge.run "
-        "WHERE %(source)s::text IS NULL OR (source, target_schema) = (%(source)s, %(schema)s) "
+        "WHERE %(source)s IN ('', source) AND %(schema)s IN ('', target_schema) "
         "ORDER BY id DESC LIMIT 1) r"
     )
-    run: dict[str, Any] | None = value(
-        connection, query, {"source": move and move[0], "schema": move and move[1]}
-    )
+    source, schema = move or ("", "")
+    run: dict[str, Any] | None = value(connection, query, {"source": source, "schema": schema})
     return run
+
+
+def other_schema(connection: psycopg.Connection[Any], move: Move | None) -> str:
+    """That the source has no run into the schema, but one into another; empty where it has none at all."""
+    other = last_run(connection, (move[0], "")) if move else None
+    if move is None or other is None:
+        return ""
+    into = other["target_schema"]
+    words = f"no converge run into the schema {move[1]}; run {other['id']} is into {into}"
+    return f"{words}: --schema {shlex.quote(into)}"
 
 
 def missing_tables(connection: psycopg.Connection[Any], run: Mapping[str, Any]) -> list[str]:
@@ -132,8 +143,14 @@ def set_paused(connection: psycopg.Connection[Any], move: Move | None, paused: b
     """
     run = last_run(connection, move)
     if run is None or run["state"] != "running":
-        other = at_work(connection)
-        message = f"only converge migrate can be paused; at work is {who(other)}" if other else ""
+        last, holder = last_run(connection), at_work(connection)
+        message = ""
+        if last is not None and last["state"] == "running":
+            message = (
+                f"at work is run {last['id']}, of {last['source']} into the schema {last['target_schema']}"
+            )
+        elif holder:
+            message = f"only converge migrate can be paused; at work is {who(holder)}"
         raise UsageError(
             message or "no run is at work on this target",
             code=Code.U036,
@@ -193,6 +210,18 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
     if found.unfinished:
         _require_reader(found.existing, schema)
     return found
+
+
+def unfinished_loads(connection: psycopg.Connection[Any]) -> list[tuple[int, str]]:
+    """The last run in load mode into each schema that is not finished: its number, and the schema."""
+    if not require_ledger(connection):
+        return []
+    query = (
+        "SELECT id, target_schema FROM (SELECT DISTINCT ON (target_schema) id, target_schema, state "
+        "FROM converge.run r WHERE json_typeof(to_json(r) -> 'evidence' -> 'existing') = 'object' "
+        "ORDER BY target_schema, id DESC) last WHERE state NOT IN ('finished', 'recovered') ORDER BY id"
+    )
+    return connection.execute(query).fetchall()
 
 
 def _require_reader(existing: Existing, schema: str) -> None:

@@ -10,7 +10,8 @@ from converge.report.words import one_line, visible
 def recovery_text(recovery: Recovery) -> str:
     """What was restored, counted, and that the catalog is as it was; or that there was nothing to do."""
     if recovery.mode is None:
-        return "Nothing to recover: no run into this schema is unfinished."
+        lines = ["Nothing to recover: no run into this schema is unfinished.", *_elsewhere(recovery)]
+        return visible("\n".join(lines))
     if recovery.mode == "create":
         return _of_create(recovery)
     counts = ", ".join(f"{part} {count:,}" for part, count in recovery.put_back.items())
@@ -29,5 +30,11 @@ def _of_create(recovery: Recovery) -> str:
         f"Nothing to recover: run {recovery.run} creates its tables, and has set nothing aside.",
         f"left      {', '.join(recovery.left) or 'no table'}",
         "next      converge migrate --resume goes on with it, --recreate begins again",
+        *_elsewhere(recovery),
     ]
     return visible("\n".join(lines))
+
+
+def _elsewhere(recovery: Recovery) -> list[str]:
+    """Where there is something to recover."""
+    return [f"note      {one.object}: {one.message}: {one.hint}" for one in recovery.findings]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -144,10 +145,12 @@ def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptio
 def _require_options(run: Recorded, options: Options, names: Iterable[str]) -> None:
     if others := other_options(run, options, names):
         words = ", ".join(f"{was}, now {given}" for was, given in others)
+        # An entry of converge.toml always names a schema.
+        go_on = f"{RESUME} --schema {shlex.quote(run.options.schema)}" if "schema" in names else RESUME
         raise UsageError(
             f"run {run.run} was begun with {words}",
             code=Code.T010,
-            hint=f"{RESUME} has the run's options without naming them; with others: {START_AGAIN}",
+            hint=f"{go_on} has the run's options without naming them; with others: {START_AGAIN}",
         )
 
 

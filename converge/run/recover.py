@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from converge.model.recovery import Approve, LoadRun, Part, Recovery, Removal
 from converge.model.words import counted, said
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
-from converge.postgres.history import last_load, last_run, loaded_rows
+from converge.postgres.history import last_load, last_run, loaded_rows, unfinished_loads
 from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock, require_free, upgrade
 from converge.postgres.privileges import lacking, lacking_ledger
 from converge.postgres.target import read_target
@@ -124,13 +125,19 @@ def shape_findings(before: Mapping[str, str], after: Mapping[str, str]) -> list[
 
 
 def _nothing(connection: psycopg.Connection[Any], target: Endpoint, schema: str) -> Recovery:
-    """No run has set anything aside; one that makes its tables may have left some."""
-    last = last_run(connection)
-    if last is None or last["target_schema"] != schema or last["state"] in ("finished", "recovered"):
-        return Recovery(str(target), schema, None, None, {}, 0, (), ())
+    """No run has set anything aside here; one that makes its tables may have left some."""
+    elsewhere = tuple(
+        Finding(
+            Code.L052, "note", other, f"run {run} is not finished", f"{_AGAIN} --schema {shlex.quote(other)}"
+        )
+        for run, other in unfinished_loads(connection)
+    )
+    last = last_run(connection, ("", schema))
+    if last is None or last["state"] in ("finished", "recovered"):
+        return Recovery(str(target), schema, None, None, {}, 0, (), elsewhere)
     made = set(last["targets"].values())
     left = tuple(table for table in read_existing(connection, schema).by_name if table in made)
-    return Recovery(str(target), schema, last["id"], "create", {}, 0, left, ())
+    return Recovery(str(target), schema, last["id"], "create", {}, 0, left, elsewhere)
 
 
 def _require_same(run: LoadRun, after: Existing, refused: Iterable[str]) -> None:

@@ -41,6 +41,8 @@ class Where:
     """Loads the dump that is the source; the address is that of a temporary server."""
     say: Callable[[str], object] = str
     """Tells which databases of a pattern may be left out."""
+    schema: str | None = None
+    """In place of that of entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Chosen:
     """Of `converge.toml` without entries."""
     merged: Chosen | None = None
     """What this one and the others of its pattern are merged into, when all of them are meant."""
+    stated_schema: str | None = None
+    """Of the command line, without an entry."""
 
     @property
     def name(self) -> str:
@@ -67,13 +71,14 @@ class Chosen:
 
     @property
     def schema(self) -> str | None:
-        """Of the entry, in the target."""
-        return self.entry.target_schema if self.entry else None
+        """In the target; None for that of the last run."""
+        return self.entry.target_schema if self.entry else self.stated_schema
 
     @property
     def move(self) -> tuple[str, str] | None:
-        """Which of the target's runs an entry's are, by source and schema; None means the last one."""
-        return (str(self.source), self.entry.target_schema) if self.entry else None
+        """Which of the target's runs are meant, by source and schema; None means the last one. Without an
+        entry the source is empty, for any."""
+        return (str(self.source) if self.entry else "", self.schema) if self.schema else None
 
     def meets(self, other: Chosen) -> bool:
         """Whether both have a server in common; a database has with itself."""
@@ -130,7 +135,8 @@ def databases(where: Where, *, source: Want = "needed", target: Want = "needed")
     if not (here or dump or there):
         raise _missing("source", "neither a source nor a target is named")
     finder.forget()
-    return (Chosen((dump() if dump else here, there), maps=finder.project.maps),)
+    known = (dump() if dump else here, there)
+    return (Chosen(known, maps=finder.project.maps, stated_schema=where.schema),)
 
 
 def _entries(finder: _Finder, where: Where) -> tuple[Chosen, ...]:
@@ -167,6 +173,8 @@ def _require_apart(chosen: Iterable[Chosen]) -> None:
 def _matching(finder: _Finder, entry: Database, where: Where) -> Iterator[Chosen]:
     """The entry; for a pattern each database of the source that it matches, as far as it is picked."""
     here, there = finder.of_entry(entry, "source"), finder.of_entry(entry, "target")
+    if where.schema:
+        entry = entry.model_copy(update={"target_schema": where.schema})
     if not entry.is_pattern:
         yield Chosen((here, there), entry)
         return
