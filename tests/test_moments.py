@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from conftest import NewDatabase
@@ -321,6 +322,32 @@ def test_all_say_the_same_of_a_stopped_load(small: str, target: str, tmp_path: P
     assert "interrupted" in converge("status", "--target", target).out
     unwritten = converge("report", "--target", target, "-o", str(page))
     assert "run 1 is interrupted and has no report yet" in unwritten.err
+
+
+def test_equal_rows_of_an_unfinished_run_are_not_verified(small: str, target: str, tmp_path: Path) -> None:
+    """After the copy every row is there; the keys and sequences are not."""
+    kill = "from converge.run.build import Builder as C; n = 'pending'\ndef f(*a): os._exit(9)\n"
+    run = begun(small, target, "-q", program=("-c", f"import os; {kill}setattr(C, n, f)\n{_RUNS}"))
+    assert (run.wait(timeout=60), postgres(target, "SELECT count(*) FROM note")) == (9, [(1,)])
+    ends = ("--source", small, "--target", target)
+    page, rules = tmp_path / "v.xml", tmp_path / "rules.toml"
+    rules.write_text('[[table]]\nmatch = { table = "note" }\nrename = "note"\n')
+    for more in ((), ("--level", "counts"), ("--map", str(rules))):
+        ran = converge("verify", *ends, "--json", "--report", str(page), *more)
+        assert (ran.code, ran.json["verdict"], ran.json["exit_code"]) == (1, "differs", 1), (more, ran.err)
+        assert ran.json["next"].startswith("converge migrate --resume")
+        assert [one["code"] for one in ran.json["findings"] if one["severity"] == "block"] == ["V114"]
+    words = "differs: every row of 1 table is equal; the run did not finish"
+    ran = converge("verify", *ends, "--report", str(page))
+    assert words in ran.out, ran.out
+    cases = {case.get("classname"): case for case in ElementTree.parse(page).iter("testcase")}
+    assert cases["converge.findings.V114"].find("failure") is not None
+    assert cases["converge.not compared"].find("skipped") is not None
+    assert cases["converge.tables"].find("*") is None
+    assert converge("migrate", *ends, "--resume").code == 0
+    # What was compared before the run had come to its end says nothing of it.
+    assert "verdict   verified" in converge("status", "--target", target).out
+    assert converge("verify", *ends).code == 0
 
 
 def _is_interrupted(target: str, page: Path) -> None:

@@ -119,6 +119,7 @@ def last_verification(
 ) -> dict[str, Any] | None:
     """The last `verify` of a run: when, level and verdict, with its report; None where there was none.
 
+    One from before the end of a run that is verified says nothing of it, as the run has compared all itself.
     With `others` also one by another plan or with another source, which says nothing of the run. `full` is
     the last that has compared all rows of all tables. With `standing` one that has found other rows goes
     before later ones, until all are compared, whatever a comparison of other tables finds.
@@ -126,8 +127,9 @@ def last_verification(
     if not _readable(connection, "report", "verification"):
         return None
     query = (
-        "WITH known AS (SELECT * FROM converge.verification WHERE run_id = %s "
-        "AND (%s OR report ->> 'of_run' IS DISTINCT FROM 'false')) "
+        "WITH known AS (SELECT v.* FROM converge.verification v JOIN converge.run r ON r.id = run_id "
+        "WHERE run_id = %s AND (%s OR v.report ->> 'of_run' IS DISTINCT FROM 'false') AND NOT coalesce("
+        "verified_at < finished_at AND state = 'finished' AND r.report ->> 'verdict' = 'verified', false)) "
         "SELECT jsonb_build_object('at', verified_at::text, 'level', level, 'verdict', verdict, "
         "'report', report) FROM known WHERE level = 'full' OR NOT %s ORDER BY %s AND verdict = 'differs' "
         "AND id > (SELECT coalesce(max(id), 0) FROM known WHERE level = 'full') DESC, id DESC LIMIT 1"

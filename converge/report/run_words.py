@@ -86,14 +86,18 @@ def only_checks(result: Result) -> bool:
 
 
 def _differs_words(result: Result) -> Iterator[str]:
-    if only_checks(result) and result.tables and all(one.verified for one in result.tables):
+    codes = _of_schema(result)
+    unfinished = codes.pop(Code.V114, 0)
+    all_equal = result.tables and all(one.verified for one in result.tables)
+    if all_equal and (unfinished or only_checks(result)):
         yield f"every row of {counted(len(result.tables), 'table')} is equal"
+    if unfinished:
+        yield "the run did not finish"
     if result.rejects:
         yield f"the target refused {counted(len(result.rejects), 'row')}, which were left out"
         if _only_rejects(result):
             yield "all else is equal on both servers"
             return
-    codes = _of_schema(result)
     if gone := codes.pop(Code.V115, 0):
         yield f"{counted(gone, 'table')} can no longer be compared"
     if codes:

@@ -41,7 +41,7 @@ from converge.rollback.changes import Changed, Script
 from converge.rollback.inverse import noted_by, one_way, partly_lost
 from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
 from converge.run.blockers import blocked
-from converge.run.compared import Compared, Scope, compared, narrowed, require_whole
+from converge.run.compared import Compared, Scope, compared, narrowed, require_whole, unfinished
 from converge.run.options import Options
 from converge.run.relation import Row, row_text
 
@@ -241,7 +241,7 @@ def _by_run(both: Compared, options: Options) -> list[Finding]:
     if both.run is not None:
         hint = f"--run {both.run.run}, and the same command for each of the other runs"
         require_whole(both.run, options, Code.V133, hint)
-    return [one for one in both.findings if one.code == Code.V114]
+    return [*(one for one in both.findings if one.code == Code.V114), *unfinished(both.run, "note")]
 
 
 def _of_both_sides(both: Compared) -> tuple[Compared, list[Finding]]:

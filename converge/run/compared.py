@@ -16,7 +16,7 @@ from converge.errors import BlockedError, TargetError, UsageError, first_of
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.plan import Finding, Outcome, Plan, TablePlan
+from converge.model.plan import Finding, Outcome, Plan, Severity, TablePlan
 from converge.model.recorded import Recorded
 from converge.model.result import NotCompared
 from converge.model.words import counted, said
@@ -145,9 +145,6 @@ def _by_run(
     notes = [(Code.V110, f"compared by the plan of run {run.run}, which began {run.started}", "")]
     if run.source != str(source):
         notes.append((Code.V114, f"run {run.run} is of {run.source}; this is {source}", ""))
-    if run.state != "finished":
-        hint = f"{RESUME} finishes it"
-        notes.append((Code.V114, f"run {run.run} is {run.state}: {hint}", hint))
     plan = narrowed(run.plan, run.own)
     if options.given & {"include", "exclude"}:
         plan = _selected(plan, known, options.selection)
@@ -159,6 +156,14 @@ def _by_run(
         here, there, read_target(there, plan.schema), catalog, replace(plan, source=str(source)), run,
         (*(Finding(code, "note", "plan", message, hint) for code, message, hint in notes), *others_of(run)),
     )  # fmt: skip
+
+
+def unfinished(run: Recorded | None, severity: Severity) -> list[Finding]:
+    """That the run did not finish: keys, indexes and sequences may be missing, or set aside."""
+    if run is None or run.state == "finished":
+        return []
+    message = f"run {run.run} is {run.state}: {RESUME} finishes it"
+    return [Finding(Code.V114, severity, "plan", message, RESUME)]
 
 
 def others_of(run: Recorded, names: Set[str] = frozenset()) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from converge.postgres.history import record_verification
 from converge.postgres.ledger import lock
 from converge.postgres.made import changed_since, too_low, validate_keys
 from converge.postgres.saved import without_idle_merges
-from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here
+from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here, unfinished
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
 from converge.run.proof import Proof, Tell, VerifyLevel, held_still, take_snapshot
@@ -80,6 +80,8 @@ def verify(
         result.findings += gate.findings()
         if level == "full":
             _compare_schema(both, result)
+        if both.run is not None and both.run.state != "finished":
+            result.next_command = RESUME
         if any(finding.severity == "block" for finding in result.findings):
             result.verdict = "differs"
         elif result.verdict == "verified" and any(one.code == Code.V124 for one in result.findings):
@@ -180,6 +182,8 @@ def _scope(both: Compared, result: Result, *, come: bool) -> tuple[Plan, Scope]:
     result.not_compared = list(scope.not_compared())
     result.findings = [
         *both.findings,
+        # Equal rows are no proof of a target that lacks what comes after the copy.
+        *unfinished(both.run, "block"),
         *lost(scope.whole, elsewhere),
         *scope.gone,
         *scope.new(result.not_compared, come=come),
@@ -192,7 +196,6 @@ def _compare_schema(both: Compared, result: Result) -> None:
     run, version = both.run, both.facts.version
     if run is not None and run.state != "finished":
         why = f"run {run.run}, which makes it, is {run.state}: {RESUME} finishes it"
-        result.next_command = RESUME
     elif run is None:
         why = "the ledger knows no run that has made it"
     elif run.made is None:
