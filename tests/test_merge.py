@@ -153,6 +153,8 @@ def test_with_a_shard_column(shards: Shards) -> None:
     )  # fmt: skip
     ran = shards.run("status", "--json")
     assert ran.json["verdict"] == "differs" and "tenant_b" in ran.json["databases"][3]["run"]["out_of_date"]
+    ran = shards.run("report", "-o", "run.xml", "--json")
+    assert [one["verdict"] for one in ran.json["databases"]] == ["verified"] * 3 + ["differs"], ran.err
     ran = shards.run("migrate", "--resume")
     assert (ran.code, "error[T005]" in ran.err, "next" in ran.out) == (3, True, False), ran.out
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 from conftest import NewDatabase
 from support import converge, mysql, postgres
@@ -163,6 +167,46 @@ def test_a_resumed_run_has_the_options_that_it_began_with(
     assert (resumed.code, resumed.json["verdict"]) == (0, "verified"), resumed.out + resumed.err
     assert [one["target"] for one in resumed.json["tables"]] == ["app.actor", "app.movie"]
     assert converge("verify", *ends).code == 0
+
+
+def test_the_report_of_a_run_is_not_better_than_what_was_found_later(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    mysql(source, SOURCE)
+    (tmp_path / "converge.toml").write_text(
+        f'[[database]]\nname = "shop"\nsource = "{source}"\ntarget = "{target}"\n'
+    )
+    run = partial(converge, folder=str(tmp_path))
+    assert run("migrate").code == 0
+
+    def reported() -> dict[str, Any]:
+        ran = run("report", "-o", "run.xml", "-o", "run.json", "-o", "run.html", "--json")
+        assert ran.code == 0, ran.err
+        status = run("status", "--json").json
+        found: dict[str, Any] = json.loads((tmp_path / "run.json").read_text())["databases"][0]
+        assert ran.json["verdict"] == status["verdict"] == found["verdict"], ran.out
+        return found | {"V117": [one for one in found["findings"] if one["code"] == "V117"]}
+
+    postgres(target, "UPDATE film SET title = 'other' WHERE id = 1")
+    assert run("verify").code == 1
+    # Of other tables, which says nothing of the one that differs.
+    assert run("verify", "--include", "actor").code == 0
+    found = reported()
+    ((finding,), verdict) = found["V117"], found["verdict"]
+    assert (verdict, found["exit_code"], finding["severity"]) == ("differs", 1, "block")
+    assert finding["message"].endswith(" UTC, level full: differs")
+    cases = {case.get("classname"): case for case in ElementTree.parse(tmp_path / "run.xml").iter("testcase")}
+    failed = [name for name, case in cases.items() if case.find("failure") is not None]
+    assert failed == ["shop.converge", "shop.converge.findings.V117"]
+    page = (tmp_path / "run.html").read_text()
+    assert "A later verify has found differences" in page and "no row differs" not in page
+    resumed = run("migrate", "--resume", "--json")
+    assert (resumed.code, resumed.json["verdict"]) == (1, "differs"), resumed.err
+    assert run("verify", "--repair", "--yes").code == 0
+    found = reported()
+    assert (found["verdict"], found["exit_code"], found["V117"][0]["severity"]) == ("verified", 0, "note")
+    assert run("migrate", "--resume").code == 0
 
 
 def test_a_target_of_other_types_that_no_run_has_made(databases: tuple[str, str]) -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import click
 
+from converge.cli.many import merges_of, with_shards
 from converge.cli.options import any_schema_option, output_options, target_options
 from converge.cli.outputs import require_reports, show, write_reports
 from converge.codes import Code
 from converge.errors import UsageError, first_of
+from converge.merge.compare import ANEW, stale
 from converge.model.documents import head, together
-from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Finding
 from converge.model.result import Named, Result, Results
 from converge.postgres.connect import connect
-from converge.postgres.history import Move, last_run, last_verification, other_schema, report_of
-from converge.report.words import in_utc
+from converge.postgres.history import last_run, last_verification, other_schema, result_of
 from converge.run.connections import attempt, explained
-from converge.settings.addresses import Where, databases, with_merged
+from converge.settings.addresses import Chosen, Where, databases, with_merged
 
 _SHOWN = 20
 
@@ -42,10 +43,11 @@ def command(where: Where, paths: tuple[str, ...], verify: bool, as_json: bool, e
       converge report --verify -o verify.json
     """
     require_reports("-o", paths)
-    chosen, command = with_merged(databases(where, source="unused")), "verify" if verify else "migrate"
+    chosen, command = databases(where, source="unused"), "verify" if verify else "migrate"
+    merges = merges_of(chosen)
     each, runs = [], []
-    for one in chosen:
-        found, error = attempt(partial(_last, one.target, one.move, verify=verify))
+    for one in with_merged(chosen):
+        found, error = attempt(partial(_last, one, merges.get(one, ()), verify=verify))
         if error is not None and (one.entry is None or not isinstance(error, UsageError)):
             raise error
         # Of several databases, what has not run is in the report as planned only.
@@ -63,12 +65,14 @@ def command(where: Where, paths: tuple[str, ...], verify: bool, as_json: bool, e
     return show(document | {"files": paths}, f"report    {', '.join(paths)}", as_json=as_json)
 
 
-def _last(target: Endpoint, move: Move | None, *, verify: bool) -> tuple[int, Result]:
+def _last(one: Chosen, shards: Sequence[Chosen], *, verify: bool) -> tuple[int, Result]:
     """The last run's number, and its result or its last verify's. Raises UsageError while there is none."""
+    target, move = one.target, one.move
     with explained(target, target), connect(target) as connection:
         run = last_run(connection, move)
-        report = report_of(connection, run["id"]) if run else None
-        later = last_verification(connection, run["id"], others=verify) if run else None
+        result = result_of(connection, run["id"]) if run and not verify else None
+        later = last_verification(connection, run["id"], others=True) if run and verify else None
+        changed = stale(connection, *with_shards(one, shards)) if result and shards else ""
         missing = other_schema(connection, move) or f"no converge run found in {target}"
     if run is None:
         raise UsageError(missing, code=Code.U008, hint="converge migrate")
@@ -77,14 +81,12 @@ def _last(target: Endpoint, move: Move | None, *, verify: bool) -> tuple[int, Re
             message = f"run {run['id']} was not verified again"
             raise UsageError(message, code=Code.U111, hint="converge verify")
         return run["id"], Result.from_json(later["report"])
-    if report is None:
+    if result is None:
         message = f"run {run['id']} is {run['state']} and has no report yet"
         hint = "converge status; when its process is gone: converge migrate --resume"
         raise UsageError(message, code=Code.U009, hint=hint)
-    result = Result.from_json(report)
-    if later is not None:
-        words = f"verified again at {in_utc(later['at'])}, level {later['level']}: {later['verdict']}"
-        result.findings.append(
-            Finding(Code.V117, "note", "verify", words, "converge report --verify -o FILE")
-        )
+    if changed:
+        message = f"the merged schema is out of date: {changed}"
+        result.findings.append(Finding(Code.V126, "block", one.name, message, ANEW))
+        result.verdict = "differs"
     return run["id"], result

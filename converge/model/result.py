@@ -30,7 +30,7 @@ OF_THE_RUN = frozenset({
     Code.V116, Code.V117, Code.V118, Code.V119, Code.V120, Code.V121, Code.V122, Code.V124,
 })  # fmt: skip
 """Codes of notes that say what happened in a run; the others are the plan's."""
-OF_SCHEMA = frozenset({Code.V111, Code.V112, Code.V114, Code.V115, Code.V124, Code.V126})
+OF_SCHEMA = frozenset({Code.V111, Code.V112, Code.V114, Code.V115, Code.V117, Code.V124, Code.V126})
 """Codes of what is no longer as the run has made it, or not yet: those of them that block."""
 MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""

@@ -15,9 +15,11 @@ from converge.errors import BlockedError, UsageError
 from converge.model.endpoint import Endpoint, parse, same_server
 from converge.model.evidence import Evidence
 from converge.model.existing import Existing
+from converge.model.plan import Finding
 from converge.model.quote import pg_name
 from converge.model.recorded import READER, decode, encoded
 from converge.model.recovery import LoadRun
+from converge.model.result import Result
 from converge.postgres.connect import connect
 from converge.postgres.following import forget_proof
 from converge.postgres.ledger import STATE, at_work, who
@@ -109,6 +111,26 @@ def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] |
     return report
 
 
+def result_of(connection: psycopg.Connection[Any], run: int) -> Result | None:
+    """A run's result with the last `verify`, which is no longer good where that has found differences; None
+    before the run has ended."""
+    report = report_of(connection, run)
+    if report is None:
+        return None
+    result = Result.from_json(report)
+    last = last_verification(connection, run, standing=True)
+    if last is not None:
+        full = last_verification(connection, run, full=True) or last
+        later = full if full["verdict"] == "differs" != last["verdict"] else last
+        differs = later["verdict"] == "differs"
+        words = f"verified again at {later['utc']}, level {later['level']}: {later['verdict']}"
+        hint = "converge report --verify -o FILE"
+        result.findings.append(Finding(Code.V117, "block" if differs else "note", "verify", words, hint))
+        if differs and result.exit_code == 0:
+            result.verdict = "differs"
+    return result
+
+
 def last_verification(
     connection: psycopg.Connection[Any],
     run: int,
@@ -130,8 +152,10 @@ def last_verification(
         "WITH known AS (SELECT v.* FROM converge.verification v JOIN converge.run r ON r.id = run_id "
         "WHERE run_id = %s AND (%s OR v.report ->> 'of_run' IS DISTINCT FROM 'false') AND NOT coalesce("
         "verified_at < finished_at AND state = 'finished' AND r.report ->> 'verdict' = 'verified', false)) "
-        "SELECT jsonb_build_object('at', verified_at::text, 'level', level, 'verdict', verdict, "
-        "'report', report) FROM known WHERE level = 'full' OR NOT %s ORDER BY %s AND verdict = 'differs' "
+        "SELECT jsonb_build_object('at', verified_at::text, 'utc', "
+        "to_char(verified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"'), "
+        "'level', level, 'verdict', verdict, 'report', report) FROM known "
+        "WHERE level = 'full' OR NOT %s ORDER BY %s AND verdict = 'differs' "
         "AND id > (SELECT coalesce(max(id), 0) FROM known WHERE level = 'full') DESC, id DESC LIMIT 1"
     )
     found: dict[str, Any] | None = value(connection, query, (run, others, full, standing))

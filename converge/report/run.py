@@ -113,6 +113,8 @@ def run_document(result: Result) -> Document:
         words = "Find out why the check fails, then verify again."
     own = [one for one in result.findings if one.code not in OF_CHECKS]
     nothing = "no row differs" if result.verdict in ("verified", "differs") else "no values were compared"
+    if any(one.code == Code.V117 and one.severity == "block" for one in result.findings):
+        nothing = "the report of the later verify has the rows that differ"
     work, absent, *rest = work_sections(own, result.not_migrated)
     versions = f"MySQL {result.source_version} → PostgreSQL {result.target_version}"
     return Document(

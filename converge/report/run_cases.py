@@ -31,7 +31,7 @@ def run_suites(result: Result, prefix: str = "") -> list[Suite]:
         "views": [_view_case(result, one) for one in result.views],
         "checks": [_check_case(one) for one in result.checks],
         "not compared": [
-            Case("converge.not compared", f"{one.kind} {one.name}", 0, "skipped", one.why)
+            Case("converge.not_compared", f"{one.kind} {one.name}", 0, "skipped", one.why)
             for one in result.left_uncompared
         ],
         "findings": [_finding_case(one) for one in told],

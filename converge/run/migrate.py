@@ -30,7 +30,7 @@ from converge.model.result import Result
 from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import changes, fingerprint
 from converge.postgres.connect import connect, end
-from converge.postgres.history import last_run, report_of
+from converge.postgres.history import last_run, result_of
 from converge.postgres.ledger import Ledger, lock, require_run, require_same, upgrade
 from converge.postgres.recorded import last_recorded, record_plan
 from converge.postgres.target import Target
@@ -88,8 +88,7 @@ def _finished(job: Job) -> Result | None:
 
 def finished_result(connection: psycopg.Connection[Any], run: Mapping[str, Any]) -> Result | None:
     """The result of a run, as `last_run` gives it; None where it is not finished."""
-    report = report_of(connection, run["id"]) if run["state"] == "finished" else None
-    return None if report is None else Result.from_json(report)
+    return result_of(connection, run["id"]) if run["state"] == "finished" else None
 
 
 def _run(job: Job) -> None:
