@@ -304,6 +304,10 @@ def test_another_address_of_the_server_does_not_hide_a_run(databases: Ends) -> N
         assert (refused.code, f"{'ab'[other - 1]}: run {other}" in refused.err) == (3, True), refused.err
         assert "W010" in refused.err and "V133" in run("rollback", ends, "--prepare").err
         assert f"of run {other} and not of run" in run("verify", ends).out
+    # What is gone from the target is left out of nothing.
+    postgres(target, "ALTER TABLE b RENAME TO away")
+    assert run("cutover", databases, "--dry-run").code == 0
+    postgres(target, "ALTER TABLE away RENAME TO b")
     # Whoever has cut over to one run's tables has not cut over to the others'.
     assert run("cutover", databases, "--run", "2", "--stop", "true").code == 0
     again = run("cutover", (name, target), "--stop", "true")

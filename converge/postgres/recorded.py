@@ -148,13 +148,16 @@ def last_recorded(
 
 
 def _elsewhere(connection: psycopg.Connection[Any], run: int, source: Endpoint, plan: Plan) -> dict[str, int]:
-    """Source tables that another finished run of the run's source has made, with the last such run.
+    """Source tables that are in the target, made by another finished run of the run's source, with the last
+    such run.
 
     What the run itself has not made may come from another address of the server, such as a tunnel's.
     """
     query = (
-        "SELECT id, source, coalesce(to_jsonb(run) -> 'targets', '{}') FROM converge.run "
-        "WHERE state = 'finished' AND id <> %s AND target_schema = %s ORDER BY id"
+        "SELECT id, source, ARRAY(SELECT key "
+        "FROM jsonb_each_text(coalesce(to_jsonb(run) -> 'targets', '{}')) JOIN pg_class ON relname = value "
+        "AND relnamespace = to_regnamespace(quote_ident(target_schema))) "
+        "FROM converge.run WHERE state = 'finished' AND id <> %s AND target_schema = %s ORDER BY id"
     )
     own = plan.targets
     return {
