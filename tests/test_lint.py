@@ -148,6 +148,39 @@ def test_expressions_of_keys_have_a_collation_of_their_own(both_databases: tuple
         postgres(target, "INSERT INTO acct (id, k) VALUES (2, 'bob@x')")
 
 
+_TERMS = """
+CREATE TABLE acct (
+  id int PRIMARY KEY, s varchar(40), at datetime, i int,
+  UNIQUE KEY refused ((CONCAT(s, at))), UNIQUE KEY pair ((CONCAT(s, '-')), (CAST(at AS CHAR(30)))),
+  UNIQUE KEY month ((CONCAT(s, DATE_FORMAT(at, '%Y-%m')))), KEY mixed ((CONCAT(LOWER(s), 'X'))),
+  UNIQUE KEY hash ((MD5(s))), UNIQUE KEY sha ((SHA2(s, 256))), UNIQUE KEY hex ((HEX(s))),
+  KEY id_hex ((HEX(i))), UNIQUE KEY number ((CAST(i AS CHAR(20)))), UNIQUE KEY trimmed ((TRIM(LOWER(s)))),
+  UNIQUE KEY filled ((IFNULL(UPPER(s), ''))), UNIQUE KEY extended ((CONCAT(LEFT(LOWER(s), 9), 'x-')))
+)
+"""
+
+
+def test_expressions_are_told_where_an_index_has_them_and_their_spelling_varies(
+    databases: tuple[str, str],
+) -> None:
+    """None of a key that is not migrated, of a hash or a number; and no case where all is folded."""
+    source, target = databases
+    mysql(source, _TERMS)
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    found = {one["code"]: one for one in ran.json["findings"] if one["code"].startswith("F")}
+    assert found["F001"]["message"].partition(": ")[2] == (
+        "case and accents in concat(`s`,date_format(`at`,_utf8mb4'%Y-%m')) (unique), "
+        "concat(lower(`s`),_utf8mb4'X') (index)"
+    )
+    assert found["F004"]["message"].partition(": ")[2] == (
+        "acct.concat(left(lower(`s`),9),_utf8mb4'x-') (unique; accents), "
+        "acct.ifnull(upper(`s`),_utf8mb4'') (unique; accents), acct.trim(lower(`s`)) (unique; accents)"
+    )
+    for statement in _statements(found["F001"]["hint"]):
+        postgres(target, statement)
+
+
 _LIMITS = """
 CREATE TABLE item (
   id int unsigned AUTO_INCREMENT PRIMARY KEY, stock int unsigned NOT NULL, ratio float unsigned,

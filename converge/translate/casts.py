@@ -12,7 +12,7 @@ from sqlglot import exp
 from converge.model.catalog import Column
 from converge.model.quote import pg_array, pg_text
 from converge.translate.context import Context, Untranslatable, refuse_if, unlisted
-from converge.translate.term import INTEGERS, NUMBERS, TEMPORAL, Term, refuse_volatile
+from converge.translate.term import INTEGERS, NUMBERS, TEMPORAL, TIMES, Term, refuse_volatile
 from converge.translate.translator import Translator, node
 from converge.types import TEXTS, base_name
 
@@ -67,7 +67,8 @@ def _char(value: Term, to: exp.DataType, length: int | None, context: Context) -
     if charset not in _UNICODE:
         raise unlisted(f"cast as char of {charset}")
     sql = text if length is None else f'"left"({text}, {length})'
-    return Term(sql, "text", collation=f"{charset}_{'0900_ai_ci' if charset == 'utf8mb4' else 'general_ci'}")
+    collation = f"{charset}_{'0900_ai_ci' if charset == 'utf8mb4' else 'general_ci'}"
+    return Term(sql, "text", collation=collation, one_spelling=value.kind in NUMBERS | TEMPORAL | TIMES)
 
 
 def _integer(value: Term, *, unsigned: bool) -> Term:

@@ -44,6 +44,8 @@ class Function:
     scale: int = 0
     collation: str = ""
     """Collation of a resulting text that does not come from the arguments."""
+    one_spelling: bool = False
+    """Whether no two of its texts differ only in what a collation ignores: digits in one case."""
     note: str = ""
     """Said in the plan wherever the function is used."""
     letters: bool = False
@@ -148,7 +150,7 @@ def _result(form: Function, sql: str, values: Sequence[Term]) -> Term:
     result = cast(Kind, form.gives)
     if result == "text" and not form.collation:
         collate.refuse_literal_first(values)
-        return collate.text_of(values, sql)
+        return replace(collate.text_of(values, sql), one_spelling=form.one_spelling)
     scale = int(values[0].literal or 0) if form.args == ("digits",) else form.scale
     return Term(sql, result, scale=scale, digits=scale, collation=form.collation)
 

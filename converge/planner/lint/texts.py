@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -25,6 +25,11 @@ from converge.types import TEXTUAL, family_of
 _USES = ("primary key", "unique", "foreign key", "index")
 """What a column is part of, the worst first: there an application looks rows up by the text."""
 _ENUMS = frozenset({"enum", "set"})
+_LOWER, _UPPER = frozenset({"lower"}), frozenset({"upper"})
+_CASES = _LOWER | _UPPER
+_FOLDS = {"lower": _LOWER, "lcase": _LOWER, "upper": _UPPER, "ucase": _UPPER}
+_PARTS = ("left", "right", "substr", "substring", "mid", "ltrim", "rtrim")
+"""Functions whose texts are parts of their first argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +78,13 @@ def searches(draft: Draft, table: Table) -> Iterator[Search]:
 
 def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
     """A finding for each table that is looked up by such texts, the worst first, and one for all others."""
+    arrived = {one.source for one in draft.computed if one.kind == "index"}
     noted: list[tuple[int, Table, list[_Use]]] = []
     padded: list[str] = []
     others: list[str] = []
     for table in tables:
         uses = [one for one in _columns(draft, table) if one.column and _apart(draft, table, one.column)]
-        uses += _expressions(draft, table)
+        uses += _expressions(draft, table, arrived)
         if loose := [one for one in uses if one.any_case]:
             noted.append((min(_USES.index(one.use) for one in loose), table, loose))
         padded += [f"{table.name}.{one.name} ({one.use}; {one.ignored})" for one in uses if not one.any_case]
@@ -127,24 +133,43 @@ def _columns(draft: Draft, table: Table) -> Iterator[_Use]:
             yield _Use(column.name, use, collation, column)
 
 
-def _expressions(draft: Draft, table: Table) -> Iterator[_Use]:
-    """The texts that are made for indexes: their collation is not that of the columns they are made of."""
+def _expressions(draft: Draft, table: Table, arrived: Container[str]) -> Iterator[_Use]:
+    """The texts that are made for indexes: their collation is not that of the columns they are made of.
+
+    In create mode those of the indexes that have `arrived`; in load mode the target has its own.
+    """
     source = _source(draft, table)
     for index, use in _ranked(source):
+        if draft.loading is None and f"{table.name}.{index.name}" not in arrived:
+            continue
         for expression in (part.expression for part in index.parts if part.expression):
-            # One that is not translated has no index.
             with suppress(Untranslatable):
-                term = made_term(draft, source, expression, draft.context())
-                one = _Use(expression, use, term.collation, folded=_is_folded(expression))
-                if term.kind == "text" and not term.alike and one.ignored:
+                term = made_term(draft, source, expression, draft.context(immutable=True))
+                one = _Use(expression, use, term.collation, folded=bool(_cases(parse_expression(expression))))
+                if term.kind == "text" and not (term.alike or term.one_spelling) and one.ignored:
                     yield one
 
 
-def _is_folded(expression: str) -> bool:
-    tree = parse_expression(expression)
-    while isinstance(tree, exp.Paren | exp.Cast | exp.Collate):
-        tree = tree.this
-    return called(tree) in ("lower", "lcase", "upper", "ucase")
+def _cases(tree: exp.Expr) -> Set[str]:
+    """The cases that all letters of a text are surely in: both where it has none.
+
+    CONCAT(LOWER(s), 'X', LOWER(t)) has none: of 'axXb' and 'aXxb' MySQL sees no difference.
+    """
+    name = called(tree)
+    if name in _FOLDS:
+        return _FOLDS[name]
+    if name in ("concat", "coalesce", "ifnull"):
+        return _CASES.intersection(*map(_cases, tree.expressions))
+    if name in _PARTS:
+        return _cases(tree.expressions[0])
+    match tree:
+        case exp.Paren() | exp.Cast() | exp.Collate() | exp.Trim():
+            return _cases(tree.this)
+        case exp.Introducer():
+            return _cases(tree.expression)
+        case exp.Literal():
+            return {case for case in _CASES if getattr(tree.name, case)() == tree.name}
+    return frozenset()
 
 
 def _ranked(source: Table) -> Iterator[tuple[Index, str]]:
@@ -250,7 +275,7 @@ def _lower_indexes(draft: Draft, table: Table, loose: Container[str]) -> Iterato
             values = [
                 pg_name(draft.column(table.name, part.column).target)
                 if part.column
-                else made_term(draft, source, name, draft.context()).sql
+                else made_term(draft, source, name, draft.context(immutable=True)).sql
                 for part, name in zip(index.parts, names, strict=True)
             ]
             pairs = zip(names, values, strict=True)
