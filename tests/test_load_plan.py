@@ -377,10 +377,14 @@ def test_the_counter_that_the_application_asks_is_named(databases: tuple[str, st
     postgres(target, finding["hint"])
     assert postgres(target, "SELECT nextval('t_seq')") == [(42,)]
     # Hibernate takes the 50 numbers up to the one that it gets.
-    postgres(target, "ALTER SEQUENCE t_seq INCREMENT BY 50")
+    postgres(target, "ALTER SEQUENCE t_seq INCREMENT BY 50 RESTART")
     (finding,) = found(plan(source, target), "L024")
     postgres(target, finding["hint"])
     assert postgres(target, "SELECT nextval('t_seq')") == [(91,)]
+    # The application may have gone on since, and with rows = "merge" its rows stay.
+    postgres(target, "SELECT setval('t_seq', 5001)")
+    postgres(target, finding["hint"])
+    assert postgres(target, "SELECT nextval('t_seq')") == [(5051,)]
 
 
 def test_a_sequence_that_counts_by_fifty(databases: tuple[str, str]) -> None:
@@ -395,6 +399,13 @@ def test_a_sequence_that_counts_by_fifty(databases: tuple[str, str]) -> None:
     assert load(source, target).json["verdict"] == "verified"
     assert converge("sync", "--source", source, "--target", target, "--json").code == 0
     assert postgres(target, "SELECT nextval('fresh_id_seq'), nextval('used_id_seq')") == [(91, 201)]
+    # With a next value of 141 it takes 92 to 141.
+    mysql(source, "INSERT INTO fresh VALUES (100)")
+    postgres(target, "INSERT INTO fresh VALUES (100)")
+    (finding,) = found(converge("verify", "--source", source, "--target", target, "--json"), "V112")
+    assert finding["object"] == "fresh.id" and finding["message"].endswith("141, and has to be 150 or more")
+    postgres(target, finding["hint"])
+    assert not found(converge("verify", "--source", source, "--target", target, "--json"), "V112")
 
 
 def test_functions_that_are_also_statements(databases: tuple[str, str], tmp_path: Path) -> None:

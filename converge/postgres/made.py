@@ -125,11 +125,11 @@ def validate_keys(connection: psycopg.Connection[Any], plan: Plan, made: Made | 
 def too_low(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> Iterator[Finding]:
     """A finding for each sequence whose next value is used, or is lower than the run has left it."""
     at_end = {one.object for one in plan.findings if one.code == Code.P158}
-    for column, sequence, next_value, largest in sequence_values(connection, plan):
+    for column, sequence, next_value, free in sequence_values(connection, plan):
         if column in at_end:
             # The sequence has never had the column's next value.
             continue
-        least = max(made.next_values.get(sequence, next_value), largest + 1)
+        least = max(made.next_values.get(sequence, next_value), free)
         if next_value < least:
             message = f"the next value of {sequence} is {next_value}, and has to be {least} or more"
             hint = f"SELECT setval('{sequence}', {least}, false);"
@@ -277,7 +277,11 @@ def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
 
 
 def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:
-    """Column or counter, sequence, next value and the column's largest, where the role may read them."""
+    """Column or counter, sequence, next value and the least that no row has, where the role may read them.
+
+    Of a sequence that counts by 50 none of the 49 numbers before has a row either, as `next_value_statements`
+    sets it.
+    """
     numbered = list(_identities(plan))
     readable = connection.execute(
         "SELECT o - 1 FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY n(s, t, c, o) "
@@ -294,16 +298,18 @@ def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator
     for (number,) in readable:
         _, column, place = numbered[number]
         largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0)::text FROM {place})"
-        queries.append(f"SELECT {number}, {_next(column.sequence)}, {largest}")
+        step = f"(SELECT seqincrement FROM pg_sequence WHERE seqrelid = {pg_text(column.sequence)}::regclass)"
+        queries.append(f"SELECT {number}, {_next(column.sequence)}, {largest}, greatest({step}, 1)")
     for query in _together(connection, queries, " UNION ALL "):
-        for number, next_value, most in connection.execute(query).fetchall():
+        for number, next_value, most, step in connection.execute(query).fetchall():
             identity, column, _ = numbered[number]
-            yield f"{identity.table}.{identity.column}", column.sequence, int(next_value), int(Decimal(most))
+            free = int(Decimal(most)) + step
+            yield f"{identity.table}.{identity.column}", column.sequence, int(next_value), free
     for counter in plan.counters:
         sequence = pg_name(plan.schema, counter.target)
         if value(connection, "SELECT has_sequence_privilege(to_regclass(%s), 'SELECT')", (sequence,)):
             next_value = value(connection, f"SELECT {_next(sequence)}")
-            yield counter.table, sequence, int(next_value), 0
+            yield counter.table, sequence, int(next_value), 1
 
 
 def _together(connection: psycopg.Connection[Any], each: Sequence[str], separator: str) -> Iterator[bytes]:

@@ -80,7 +80,9 @@ def _number(draft: Draft, match: Match, table: Table, column: Column) -> None:
         if sequence := next(asked, None):
             # Of one that counts by 50 Hibernate takes the 49 numbers before the one that it gets, too.
             free = (table.next_value or 1) + max(sequence["increment"], 1) - 1
-            hint = f"SELECT setval({pg_text(pg_name(draft.schema, sequence['name']))}, {free}, false);"
+            # The target's own rows, or those of an application that has run, may be further.
+            quoted = pg_text(pg_name(draft.schema, sequence["name"]))
+            hint = f"SELECT setval({quoted}, greatest({free}, nextval({quoted})), false);"
         draft.find(Code.L024, name, cause, hint, cause=cause)
 
 
