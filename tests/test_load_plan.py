@@ -408,6 +408,21 @@ def test_a_sequence_that_counts_by_fifty(databases: tuple[str, str]) -> None:
     assert not found(converge("verify", "--source", source, "--target", target, "--json"), "V112")
 
 
+def test_next_values_of_tables_that_are_called_like_parts_of_the_query(databases: tuple[str, str]) -> None:
+    """A table would hide what the query calls the same, and so would its columns."""
+    source, target = databases
+    columns = "`last_value` INT, is_called INT, seqmax INT, seqrelid INT, next INT"
+    tables = ("q", "n", "pg_sequence")
+    for table in tables:
+        mysql(source, f"CREATE TABLE {table} (seqincrement INT PRIMARY KEY AUTO_INCREMENT, {columns})")
+        mysql(source, f"INSERT INTO {table} VALUES (41, 2, 3, 4, 5, 6)")
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert ran.json["verdict"] == "verified", ran.err
+    next_values = postgres(target, "SELECT nextval(format('%I.%I', schemaname, sequencename)::regclass) "
+                                   "FROM pg_sequences WHERE schemaname <> 'converge'")  # fmt: skip
+    assert next_values == [(42,)] * len(tables)
+
+
 def test_functions_that_are_also_statements(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9), b VARCHAR(9), c INT)")

@@ -242,8 +242,9 @@ def next_value_statements(
         next_value = numbers.get(identity.table, 1) if identity.auto_increment else 1
         # Several columns may share a sequence of the target's own, so it is one statement after the other.
         # Of a sequence that counts by 50 Hibernate takes the 49 numbers before the one that it gets, too.
-        free = f"greatest({next_value}, floor(max({pg_name(column.target)})::numeric) + 1)"
-        statements.append(_setval(sequence, f"{free} + greatest(q.seqincrement - 1, 0)", f"FROM {place}"))
+        largest = f"(SELECT max({pg_name(column.target)}) FROM {place})"
+        free = f"greatest({next_value}, floor({largest}::numeric) + 1)"
+        statements.append(_setval(sequence, f"{free} + greatest(q.seqincrement - 1, 0)"))
     statements += [
         _setval(pg_name(plan.schema, one.target), str(counters[one.table]))
         for one in plan.counters
@@ -252,11 +253,11 @@ def next_value_statements(
     return statements
 
 
-def _setval(sequence: str, next_value: str, rows: str = "") -> str:
+def _setval(sequence: str, next_value: str) -> str:
     return f"""
             SELECT setval(q.seqrelid, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
               FROM pg_sequence q,
-                   LATERAL (SELECT greatest({next_value}, {_next(sequence)}) {rows}) n(next)
+                   LATERAL (SELECT greatest({next_value}, {_next(sequence)})) n(next)
              WHERE q.seqrelid = {pg_text(sequence)}::regclass"""
 
 
