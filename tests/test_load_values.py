@@ -300,6 +300,13 @@ CUT: dict[str, tuple[str, str, str, list[str], list[str]]] = {
     "padded": ("INT(9) ZEROFILL", "IF({} > 9, {}, CONCAT({}))", "bigint", ["5", "12"], []),
     "long": ("DECIMAL(60,2)", "INSERT({}, 30, 1, '0')", "numeric(60,2)", ["1" + "0" * 40], ["1" * 40]),
     "bits": ("BIT(64)", "REGEXP_REPLACE({} + 0, '[0-9]{2}$', '00')", "numeric(20,0)", ["d"], ["abcdefgh"]),
+    # MySQL writes doubles of 1e15 and more, and those below 1e-4, with an exponent.
+    "epoch_us": ("BIGINT", "FROM_UNIXTIME({} / 1e6)", "timestamptz", ["1700000000012346", "5000000"], []),
+    "epoch_ms": ("BIGINT", "FROM_UNIXTIME({} / 1000)", "timestamptz", ["1700000000012", "5000"], []),
+    "per_million": ("BIGINT", "{} / 1e6", "float8", ["1700000000012346", "1", "-3"], ["1234567890123456789"]),
+    "millionths": ("BIGINT", "{} * 1e-6", "float8", ["1700000000012346", "1", "-3"], []),
+    "thousands": ("DECIMAL(20,10)", "{} * 1e3", "float8", ["0.0000123", "-0.0000000001", "2.5"], []),
+    "floored": ("BIGINT", "FLOOR({} / 1e6) * 1e6", "float8", ["1700000000000000"], ["1700000000012346"]),
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from converge.types.traps import Trap
 
 # A double holds every decimal of so many digits, and prints it again (DBL_DIG).
 _DOUBLE_DIGITS = 15
+_EXPONENT = "-?[0-9]+([.][0-9]+)?[eE][-+]?[0-9]+"
 
 
 class Decimal(Family):
@@ -25,7 +26,11 @@ class Decimal(Family):
         precision, scale = _sizes(column)
         whole = f"0*[0-9]{{0,{precision - scale}}}"
         digits = only(expression, f"-?(?=[.]?[0-9]){whole}([.][0-9]{{0,{scale}}}0*)?")
-        return f"CAST({digits} AS DECIMAL({precision},{scale}))"
+        number = f"CAST({digits} AS DECIMAL({precision},{scale}))"
+        # A double's text has an exponent from 1e15 on and below 1e-4, and then not all of its digits.
+        exact = f"CAST({expression} AS DECIMAL({precision},{scale}))"
+        whole = f"{only(expression, _EXPONENT)} IS NOT NULL AND {exact}*1e0={expression}*1e0"
+        return f"IFNULL({number},IF({whole},{exact},NULL))"
 
     def form(self, value: Value) -> Form:
         precision, scale = _sizes(value.column)
