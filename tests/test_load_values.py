@@ -287,6 +287,11 @@ CUT: dict[str, tuple[str, str, str, list[str], list[str]]] = {
     # MySQL 8.0.33 gives the text of an expression 22 characters.
     "least_single": ("FLOAT", "{}", "text", ["19.99"], ["-1.1754943508222875e-38"]),
     "cents": ("FLOAT", "{} * 100", "real", ["19.99", "-3e-5", "0"], []),
+    "cents_text": ("DOUBLE", "{} * 100", "text", ["19.99", "1.1", "-1e300"], ["-1.2345678901234567e-14"]),
+    "cents_exact": ("DOUBLE", "{} * 100", "numeric", ["19.99", "1.1", "-1.2345678901234567e-5"], []),
+    "price": ("DOUBLE", "CONCAT({} * 100, ' c')", "text", ["19.99", "1.1"], ["-1.2345678901234567e-14"]),
+    "few": ("DOUBLE", "IF({} > 1, 'many', {} * 100)", "text", ["0.1", "7"], ["-1.2345678901234567e-14"]),
+    "percent": ("DOUBLE", "ROUND({} * 100) / 100", "text", ["0.29", "1.1", "-2"], ["0.291"]),
     "fahrenheit": ("DOUBLE", "{} * 9 / 5 + 32", "float8", ["36.6", "1e-10", "-40"], []),
     "in_cents": ("DOUBLE", "ROUND({} * 100) / 100", "float8", ["0.29", "1.1", "-2"], ["0.291", "1e-9"]),
     "tens": ("DOUBLE", "(FLOOR({} / 10) * 10)", "float8", ["20"], ["25"]),

@@ -56,7 +56,8 @@ that takes NULL, is a loss (V160). So are values that were different and become 
 value cannot be made again of what the expression gives (V162). The scan tries that on every row: it undoes
 functions that have a counterpart (`STR_TO_DATE` and `DATE_FORMAT`, `CONV`, `HEX`, `INET_NTOA`, `CONVERT_TZ`,
 `+`, `/`, `CONCAT` with constants, …) and compares with the stored value. Of floating-point numbers,
-arithmetic alone keeps all but what it rounds. Any other function (`LEFT`, `ROUND`,
+arithmetic alone keeps all but what it rounds; as a text it has 22 characters, one too few for
+-1.2345678901234567e-12. Any other function (`LEFT`, `ROUND`,
 `REPLACE`, `UPPER`, `TRIM`, a cast, …) has to leave a value as it was. `DATE` of a midnight, `'1.50' + 0`, and
 `STR_TO_DATE` of nothing but a date keep all; `STR_TO_DATE('20240229junk', '%Y%m%d')` does not. Constants that
 the expression chooses (`IF({} = 'y', 'true', 'false')`), and answers to conditions, are the map's own words.

@@ -57,19 +57,22 @@ _NEAR = "ABS({0}-{1})<=1e-15*ABS({1})"
 """What rounding leaves of a floating-point number when arithmetic is undone: four units of its last place."""
 
 
-def lossless(using: str, given: str, value: str, same: Same, *, rounds: bool, caseless: bool) -> str:
+def lossless(
+    using: str, given: str, value: str, same: Same, *, rounds: bool, printed: bool, caseless: bool
+) -> str:
     """MySQL condition: a `using` has kept all of the value of a row; `given` is what it makes of it.
 
     It does where it gives a constant or the answer to a condition, which are the map's own words, and where
     what undoes its functions gives the value back. A function that nothing undoes has to leave the value as
     it was. `rounds`: the value is a floating-point number, of which arithmetic alone keeps all, but for the
-    rounding that such numbers have. `caseless`: the target's type has no upper and lower case.
+    rounding that such numbers have. `printed`: the result is a text, which may lack digits of such a number.
+    `caseless`: the target's type has no upper and lower case.
     """
     tree = parsed(using).unnest()
-    if rounds and _computed(tree):
+    if rounds and not printed and _computed(tree):
         return _ALL
-    rounded = rounds and any(map(_varies, tree.find_all(*_ARITHMETIC)))
-    ways = _Ways(value, same, rounded, caseless)
+    rounded = rounds and not printed and any(map(_varies, tree.find_all(*_ARITHMETIC)))
+    ways = _Ways(value, same, rounded, rounds and printed, caseless)
     back = list(dict.fromkeys(ways.of(tree, given)))
     return _ALL if _ALL in back else " OR ".join(f"({way})" for way in back)
 
@@ -81,6 +84,7 @@ class _Ways:
     value: str
     same: Same
     rounded: bool
+    printed: bool
     caseless: bool
 
     def of(self, node: exp.Expr | None, result: str, *, chosen: bool = False) -> Iterator[str]:
@@ -101,6 +105,9 @@ class _Ways:
         elif isinstance(node, exp.If | exp.Case | exp.Coalesce | exp.Elt):
             for one in _chosen(node):
                 yield from self.of(one and one.unnest(), result, chosen=True)
+        elif self.printed and _computed(node):
+            # The text of an expression has 22 characters: -1.2345678901234567e-12 loses its last digit.
+            yield f"{result}*1e0=({_sql(node).replace(COLUMN, self.value)})"
         else:
             yield from self._of_function(node, result, chosen=chosen)
 

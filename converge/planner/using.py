@@ -75,7 +75,7 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     judged = new if rounds and column.type not in Floating.types else given
     kept = lossless(
         using, judged, own, partial(_same, value.column), rounds=rounds,
-        caseless=base_name(value.to) in _CASELESS,
+        printed=column.type in TEXTUAL, caseless=base_name(value.to) in _CASELESS,
     )  # fmt: skip
     if kept != "TRUE":
         cut = f"{own} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE"
