@@ -13,7 +13,7 @@ from converge.model.catalog import Column
 from converge.model.quote import my_name
 from converge.types.base import Family, Form, Value, only_where
 from converge.types.forms import MADE, text_form
-from converge.types.sql import is_utf8
+from converge.types.sql import as_bytes, is_utf8
 from converge.types.traps import Trap
 
 # Character sets whose bytes are already UTF-8: converting them again would only cost time.
@@ -69,6 +69,9 @@ def _kept(column: Column) -> str:
     """MySQL condition: every character of the column has a Unicode mapping."""
     name = my_name(column.name)
     text = f"CONVERT({name} USING utf8mb4)"
+    if column.charset == "ascii":
+        # UTF-8 has the same bytes, but for those above 0x7F. REPLACE would cost two to three times as much.
+        return f"IFNULL({as_bytes(text)}={as_bytes(name)},0)"
     return f"IFNULL(CHAR_LENGTH(REPLACE({text},'?',''))=CHAR_LENGTH(REPLACE({name},'?','')),0)"
 
 
