@@ -57,6 +57,27 @@ def test_what_a_map_means_for_later_rows_is_said(databases: tuple[str, str], tmp
     assert postgres(target, NEW) == [(2,)]
 
 
+def test_the_implied_default_of_an_enum_is_not_that_of_other_values(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, implied ENUM('new','paid') NOT NULL, "
+                  "said ENUM('paid') NOT NULL DEFAULT 'paid', code ENUM('5','7') NOT NULL)")  # fmt: skip
+    mysql(source, "INSERT INTO t VALUES (1, 'new', 'paid', '7')")
+    map_ = tmp_path / "map.toml"
+    entries = (f"[[column]]\nmatch = {{ column = '{name}' }}\nto = '{to}'\nusing = '{using}'\n"
+               for name, to, using in (("implied", "text", "UPPER({})"), ("said", "text", "UPPER({})"),
+                                       ("code", "integer", "{} + 0")))  # fmt: skip
+    map_.write_text("".join(entries))
+    ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_), "--json")
+    assert ran.json["verdict"] == "verified", ran.err
+    said = {(one["code"], one["object"]) for one in ran.json["findings"] if one["code"] in ("P159", "P011")}
+    assert said == {("P159", "t.said"), ("P011", "t.implied"), ("P011", "t.code")}
+    defaults = postgres(target, "SELECT column_name, column_default FROM information_schema.columns "
+                                "WHERE table_name = 't' AND column_default IS NOT NULL")  # fmt: skip
+    assert defaults == [("said", "'paid'::text")]
+
+
 def test_a_sequence_of_the_target_that_ends_early_is_said(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, n INT) AUTO_INCREMENT = 40000")

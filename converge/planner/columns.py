@@ -215,15 +215,16 @@ def _default(draft: Draft, decided: Decision) -> str | None:
     wanted = decided.setting("default")
     if wanted is not None:
         return default(wanted) if wanted else None
-    if decided.setting("using") and initial is not None and not value.made:
+    # Nothing says what a map's expression makes of a default; one that the map's author has seen is kept.
+    unseen = bool(decided.setting("using")) and (value.made or column.default is None)
+    if decided.setting("using") and initial is not None and not unseen:
         message = f"the default {initial!r} is kept as it is: using changes values only"
         draft.find(Code.P159, name, message, decided.entry("default = \"'…'\""))
     if column.default is None and column.default_is_expression:
         draft.find(Code.P012, name, "gets no default: the server does not show the text of its expression")
     if initial is None or column.generated or column.auto_increment or column.default_is_expression:
         return None
-    # Nothing says what a map's expression would make of the default.
-    literal = None if value.made or "\0" in initial else decided.form.default(initial)
+    literal = None if unseen or "\0" in initial else decided.form.default(initial)
     if literal is None:
         policy = decided.policies.get("zero_date")
         if isinstance(policy, dict):
