@@ -312,6 +312,16 @@ def test_what_columns_of_the_target_do_not_do(databases: tuple[str, str]) -> Non
     assert "default  CURRENT_TIMESTAMP → now()" in ran.out, ran.err
 
 
+def test_the_implied_default_of_an_enum_is_lacking(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, lacking ENUM('new','paid') NOT NULL, free ENUM('x'), "
+                  "has ENUM('new','paid') NOT NULL)")  # fmt: skip
+    postgres(target, "CREATE TABLE t (id int PRIMARY KEY, lacking text NOT NULL, free text, "
+                     "has text NOT NULL DEFAULT 'new')")  # fmt: skip
+    (finding,) = found(plan(source, target), "L036")
+    assert finding["evidence"] == "DEFAULT: lacking"
+
+
 def test_columns_of_many_tables_that_do_less(databases: tuple[str, str]) -> None:
     source, target = databases
     for number in range(11):

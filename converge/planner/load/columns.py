@@ -101,7 +101,7 @@ def _lacking(match: Match, column: Column) -> Iterator[str]:
     nullable = own.nullable and not any(map(_IS_FILLED.fullmatch, checks))
     if nullable and not match.source.column(column.name).nullable:
         yield "NOT NULL"
-    has_default = column.default is not None or column.default_is_expression
+    has_default = column.initial is not None or column.default_is_expression
     if has_default and not (own.default or own.sequence or own.generated):
         yield "DEFAULT"
 
