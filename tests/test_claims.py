@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from support import Ran, converge, migrated, mysql, postgres
+from test_server_settings import settings
 
 from converge.following.follow import opened
 from converge.mapping.read import load
@@ -200,39 +202,86 @@ def test_a_key_that_arrives_as_another_is_seen_when_it_comes(databases: Ends, tm
 @pytest.mark.parametrize(
     ("type_", "map_", "first", "other"),
     [
-        ("DECIMAL(6,2)", CUT, "1.1", "7"),
-        ("DATETIME(3)", SECONDS, "2020-01-01 00:00:00.125", "2020-01-02 00:00:00"),
+        ("DECIMAL(6,2)", CUT, "1.10", "7.00"),
+        ("DOUBLE", CUT.replace('"integer"', '"numeric(9,1)"'), "0.123456", "7.5"),
+        ("DATETIME(3)", SECONDS, "2020-01-01 00:00:00.125", "2020-01-02 00:00:00.000"),
         ("CHAR(36) COLLATE utf8mb4_bin", UUID, LOWER.upper(), LOWER.replace("1", "7")),
         ("VARCHAR(36)", UUID, LOWER.replace("-", ""), LOWER.replace("1", "7")),
+        ("BINARY(36)", UUID, LOWER.upper(), LOWER.replace("1", "7")),
+        ("TINYINT", K + 'to = "boolean"\npolicy = { not_boolean = "true" }\n', "5", "0"),
+        ("DATE", K + 'policy = { zero_date = { replace = "1970-01-01" } }\n', "0000-00-00", "2001-02-03"),
+        ("VARCHAR(9)", K + 'policy = { nul = "strip" }\n', "a\0b", "c"),
     ],
-    ids=["number", "time", "case", "hyphens"],
+    ids=["number", "double", "time", "case", "hyphens", "bytes", "boolean", "date", "text"],
 )
 def test_rows_whose_key_arrived_as_another_go_back(
     databases: Ends, tmp_path: Path, type_: str, map_: str, first: str, other: str
 ) -> None:
+    """The rows keep their keys, and all that is not in the target."""
     source, target = databases
-    rows = f"('{first}', 1), ('{other}', 2)"
-    mysql(source, f"CREATE TABLE t (k {type_} PRIMARY KEY, v INT); INSERT INTO t VALUES {rows}")
+    mysql(
+        source,
+        f"SET sql_mode = ''; CREATE TABLE t (k {type_} PRIMARY KEY, v INT UNIQUE, secret TEXT, day DATE);"
+        f"INSERT INTO t VALUES ('{first}', 1, 'a', '0000-00-00'), ('{other}', 2, 'b', '0000-00-00')",
+    )
+    map_ += '[[column]]\nmatch = { column = "secret" }\nskip = true\n'
+    map_ += '[[column]]\nmatch = { column = "day" }\npolicy = { zero_date = "null" }\n'
     ran = run("migrate", databases, "--map", written(tmp_path, "map.toml", map_))
     assert ran.code == 0, ran.err
     assert run("rollback", databases, "--prepare").code == 0
-    for change, left in (("DELETE FROM t WHERE v = 1", [2]), ("UPDATE t SET v = 5", [5])):
-        postgres(target, change)
+    for change, left in (
+        ("UPDATE t SET v = v + 10", [(first, 11, "a", "0000-00-00"), (other, 12, "b", "0000-00-00")]),
+        # Another file: all rows are read.
+        ("VACUUM FULL t; DELETE FROM t WHERE v = 12", [(first, 11, "a", "0000-00-00")]),
+        ("DELETE FROM t WHERE v = 11", []),
+    ):
+        for statement in change.split("; "):
+            postgres(target, statement)
         ran = run("rollback", databases, "--apply", "--yes")
         assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
-        assert mysql(source, "SELECT v FROM t") == [(row,) for row in left]
+        rows = mysql(source, "SELECT CONVERT(k USING utf8mb4), v, secret, CONCAT(day) FROM t ORDER BY v")
+        assert [*rows] == left
 
 
 def test_an_update_of_a_row_whose_key_arrived_as_another_goes_back(databases: Ends, tmp_path: Path) -> None:
+    """Tables of which nothing has changed are not read for such keys."""
     source, target = databases
-    mysql(source, "CREATE TABLE t (k DECIMAL(6,2) PRIMARY KEY, v INT); INSERT INTO t VALUES (1.1, 1)")
+    mysql(
+        source,
+        "CREATE TABLE t (k DECIMAL(6,2) PRIMARY KEY, v INT); INSERT INTO t VALUES (1.1, 1);"
+        "CREATE TABLE u SELECT * FROM t; ALTER TABLE u ADD PRIMARY KEY (k)",
+    )
     ran = run("migrate", databases, "--map", written(tmp_path, "cut.toml", CUT))
     assert ran.code == 0, ran.err
     assert run("rollback", databases, "--prepare").code == 0
     postgres(target, "UPDATE t SET v = 5")
+    mysql(source, "TRUNCATE mysql.general_log")
+    with settings(source, {"log_output": "'TABLE'", "general_log": "1"}):
+        ran = run("rollback", databases, "--apply", "--yes")
+    assert ran.code == 0, ran.err
+    assert mysql(source, "SELECT k, v FROM t") == [(Decimal("1.10"), 5)]
+    read = "SELECT count(*) > 0 FROM mysql.general_log WHERE argument LIKE '%FROM `{}` WHERE%'"
+    assert [mysql(source, read.format(name)) for name in "tu"] == [[(1,)], [(0,)]]
+
+
+def test_rows_that_share_a_key_in_the_target_do_not_go_back(databases: Ends, tmp_path: Path) -> None:
+    """Which of them has changed cannot be known, and each has values of its own in the source."""
+    source, target = databases
+    map_ = CUT + '[[index]]\nmatch = { index = "PRIMARY" }\nskip = true\n'
+    mysql(
+        source,
+        "CREATE TABLE t (k DECIMAL(6,2) PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (1.2, 2), (3.1, 3)",
+    )
+    ran = run("migrate", databases, "--map", written(tmp_path, "cut.toml", map_))
+    assert ran.code == 0, ran.err
+    assert run("rollback", databases, "--prepare").code == 0
+    postgres(target, "UPDATE t SET v = 5 WHERE v = 3")
     ran = run("rollback", databases, "--apply", "--yes")
     assert ran.code == 0, ran.err
-    assert mysql(source, "SELECT v FROM t") == [(5,)]
+    postgres(target, "UPDATE t SET v = 6 WHERE v = 2")
+    ran = run("rollback", databases, "--apply", "--yes")
+    assert (ran.code, "V132" in ran.err, "the key (1)" in ran.err) == (4, True, True), ran.err
+    assert mysql(source, "SELECT v FROM t ORDER BY k") == [(1,), (2,), (5,)]
 
 
 def test_long_lists_are_not_equal_by_their_size(databases: Ends) -> None:

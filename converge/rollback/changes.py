@@ -11,12 +11,15 @@ import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from functools import cached_property
+from itertools import chain, islice
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 
 import psycopg
 
+from converge.codes import Code
+from converge.errors import SourceError
 from converge.model.catalog import Table
 from converge.model.plan import TablePlan
 from converge.model.quote import my_name, my_text, pg_name, pg_text
@@ -25,7 +28,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import changed_keys
 from converge.mysql.query import fetch
 from converge.postgres.query import value
-from converge.rollback.inverse import found_by, given, noted_by, one_way, taken
+from converge.rollback.inverse import found_by, given, noted_by, one_way, own_key, taken
 from converge.rollback.triggers import CHANGED, has_moved, mark_of, note_mark
 from converge.run.relation import Row, as_text, of_table, row_digests, row_text, unequal
 from converge.types.field import Field
@@ -41,6 +44,10 @@ _STATEMENT = 1024 * 1024
 _BESIDE, _KEYS = "`converge_rows`", "`converge_keys`"
 _SPOOLED = 16 * 1024 * 1024
 _PLACES = ("delete", "swap", "update", "insert")
+
+
+Literals = tuple[str, ...]
+"""MySQL expressions of a key's values."""
 
 
 def _files() -> Iterator[IO[bytes]]:
@@ -89,7 +96,9 @@ class _Pair:
     """One key's row on both sides; None where there is none."""
 
     key: Row
-    """As `taken` expects it."""
+    """The target's."""
+    literals: Literals
+    """MySQL expressions of the source's own key, which may have arrived as another value."""
     texts: Row
     """The target's values, as `taken` expects them, of all columns that go back."""
     here: Row | None
@@ -106,10 +115,8 @@ class Changed:
     ) -> None:  # fmt: skip
         self._source, self._target, self.table = source, target, table
         self._name, self._quoted = my_name(table.source), pg_name(schema, table.target)
-        changed = changed_keys(table, known)
-        others = changed and fetch(source, f"SELECT 1 FROM {self._name} WHERE {changed} LIMIT 1")
-        # The key that was noted does not find a row of another one.
-        self.key = () if others else noted_by(table)
+        self.key = noted_by(table)
+        self._changed_keys = changed_keys(table, known)
         self._all = [one.name for one in known.columns if not one.generated]
         self.columns = [one for one in table.columns if one.source in self._all and not one_way(one)]
         computed = (one for one in table.columns if one.generated)
@@ -128,6 +135,7 @@ class Changed:
         self._unique = set(self._names) if expressions or unique - {*self._all} else unique
         self._types = self._types_of()
         self._key_names = [my_name(one.source) for one in self.key]
+        self._key_places = [self._names.index(one.source) for one in self.key]
         self._swapped = 0
         self._mark = mark_of(target, schema, table)
         self.whole = self._is_whole()
@@ -188,8 +196,7 @@ class Changed:
 
     def _is_whole(self) -> bool:
         """Whether any row may have changed: by TRUNCATE or DDL, or unnoticed, or the table has no key."""
-        of_all = "AND key IS NULL" if self.key else ""
-        noted = f"SELECT EXISTS (SELECT FROM {CHANGED} WHERE target_table = %s {of_all})"
+        noted = f"SELECT EXISTS (SELECT FROM {CHANGED} WHERE target_table = %s AND key IS NULL)"
         emptied = value(self._target, noted, (self._quoted,))
         return bool(emptied) or has_moved(self._target, self._quoted, self._mark)
 
@@ -243,58 +250,97 @@ class Changed:
             cursor.execute(query.encode())
             while rows := cursor.fetchmany(self._at_once):
                 found = [(there, tuple(map(as_text, values))) for there, *values in rows]
-                here = self._here([values[:keys] for _, values in found])
-                pairs = []
-                for there, values in found:
-                    row = values[keys + columns :]
-                    texts = values[keys : keys + columns]
-                    pairs.append(
-                        _Pair(values[:keys], texts, here.get(self._identity(row)), row if there else None)
+                identities = [self._identity(values[keys + columns :]) for _, values in found]
+                literals = [self._literals(values[:keys]) for _, values in found]
+                others = [self._own_keys.get(identity, []) for identity in identities]
+                here = self._here([*literals, *chain(*others)])
+                yield [
+                    _Pair(
+                        values[:keys], own[0] if own else literal, values[keys : keys + columns],
+                        here.get(identity), values[keys + columns :] if there else None,
                     )
-                yield pairs
+                    for (there, values), identity, literal, own in zip(
+                        found, identities, literals, others, strict=True
+                    )
+                ]  # fmt: skip
 
-    def _here(self, keys: Sequence[Row]) -> dict[Hashable, Row]:
+    def _literals(self, key: Row) -> Literals:
+        """MySQL expressions of a key of the target."""
+        return tuple(found_by(one, text or "") for one, text in zip(self.key, key, strict=True))
+
+    @cached_property
+    def _own_keys(self) -> Mapping[Hashable, list[Literals]]:
+        """Of the source's rows whose key arrives as another value their own keys, by what arrives.
+
+        It reads the whole table, so it is asked for only where a row has changed.
+        """
+        found: dict[Hashable, list[Literals]] = {}
+        if self._changed_keys:
+            own, texts = zip(*map(own_key, self.key), strict=True)
+            arrived = (self._fields[place].fetched(_LONGEST)[0] for place in self._key_places)
+            listed = ",".join([*texts, *arrived])
+            query = f"SELECT {listed} FROM {self._name} WHERE {self._changed_keys}"
+            for row in fetch(self._source, query):
+                values = tuple(map(as_text, row))
+                literals = tuple(map(found_by, own, map(str, values[: len(own)])))
+                found.setdefault(self._meaning(values[len(own) :]), []).append(literals)
+        return found
+
+    def _here(self, keys: Iterable[Literals]) -> dict[Hashable, Row]:
         """The source's rows that these keys find, by what their key means.
 
-        A collation may find a row by another spelling of its key, which is not meant.
+        A collation may find a row by another spelling of its key, which is not meant. Raises SourceError for
+        rows that have one key in the target.
         """
         asked = ",".join(one.fetched(_LONGEST)[0] for one in self._fields)
         query = f"SELECT {asked} FROM {self._name} WHERE {self._where(keys)}"
-        rows = (tuple(map(as_text, row)) for row in fetch(self._source, query))
-        return {self._identity(row): row for row in rows}
+        here: dict[Hashable, Row] = {}
+        for row in fetch(self._source, query):
+            values = tuple(map(as_text, row))
+            if here.setdefault(self._identity(values), values) is not values:
+                key = row_text(tuple(values[place] for place in self._key_places))
+                raise SourceError(
+                    f"{self.table.source}: several rows have the key {key} in the target, which cannot be "
+                    "told apart; nothing has been changed",
+                    code=Code.V132,
+                    hint="give each of these rows a key of its own, in both databases, and roll back again",
+                )
+        return here
 
     def _identity(self, row: Row) -> Hashable:
-        places = (self._names.index(one.source) for one in self.key)
-        return tuple(self._fields[place].meaning(row[place]) for place in places)
+        return self._meaning(row[place] for place in self._key_places)
+
+    def _meaning(self, key: Iterable[str | None]) -> Hashable:
+        fields = (self._fields[place] for place in self._key_places)
+        return tuple(field.meaning(value) for field, value in zip(fields, key, strict=True))
 
     # ---- writing ------------------------------------------------------------------------------------------
 
-    def _where(self, keys: Iterable[Row]) -> str:
-        """MySQL condition: the row has one of these keys."""
-        names = [my_name(one.source) for one in self.key]
-        rows = [[found_by(one, text or "") for one, text in zip(self.key, key, strict=True)] for key in keys]
+    def _where(self, keys: Iterable[Literals]) -> str:
+        """MySQL condition: the row has one of these keys, as literals."""
+        names = self._key_names
         if len(names) == 1:
-            return f"{names[0]} IN ({','.join(literal for (literal,) in rows)})"
+            return f"{names[0]} IN ({','.join(literal for (literal,) in keys)})"
         # Not as tuples: the server compares those of one row by other rules than those of several.
         equal = (
-            " AND ".join(f"{name}={literal}" for name, literal in zip(names, row, strict=True))
-            for row in rows
+            " AND ".join(f"{name}={literal}" for name, literal in zip(names, key, strict=True))
+            for key in keys
         )
         return " OR ".join(f"({one})" for one in equal)
 
     def _write(self, made: Script, pairs: Sequence[_Pair]) -> None:
-        if gone := [one.key for one in pairs if one.here is not None and one.there is None]:
+        if gone := [one.literals for one in pairs if one.here is not None and one.there is None]:
             made.deleted += len(gone)
             made.add("delete", f"DELETE FROM {self._name} WHERE {self._where(gone)}", len(gone))
         new = [one for one in pairs if one.here is None and one.there is not None]
         self._insert(made, [one.texts for one in new], [one.key for one in new])
-        changes = [(one.key, sets) for one in pairs if (sets := self._sets(one))]
+        changes = [(one, sets) for one in pairs if (sets := self._sets(one))]
         made.updated += len(changes)
-        swapped = [(key, sets) for key, sets in changes if self._unique & sets.keys()]
+        swapped = [(one, sets) for one, sets in changes if self._unique & sets.keys()]
         self._swap(made, swapped)
-        for key, sets in changes:
+        for one, sets in changes:
             if not self._unique & sets.keys():
-                made.add("update", self._update(self._name, key, sets), 1, [key])
+                made.add("update", self._update(self._name, one, sets), 1, [one.key])
 
     def _sets(self, pair: _Pair) -> dict[str, str]:
         """The columns that differ, with their values."""
@@ -307,11 +353,11 @@ class Changed:
             if one.source in differ
         }
 
-    def _update(self, name: str, key: Row, sets: Mapping[str, str]) -> str:
+    def _update(self, name: str, pair: _Pair, sets: Mapping[str, str]) -> str:
         # ON UPDATE CURRENT_TIMESTAMP leaves a column alone that is set, also to what it is.
         kept = {column: my_name(column) for column in self._stamped if column not in sets}
         values = ",".join(f"{my_name(column)}={made}" for column, made in (kept | dict(sets)).items())
-        return f"UPDATE {name} SET {values} WHERE {self._where([key])}"
+        return f"UPDATE {name} SET {values} WHERE {self._where([pair.literals])}"
 
     def _insert(self, made: Script, rows: Sequence[Row], keys: Sequence[Row] = ()) -> None:
         made.inserted += len(rows)
@@ -324,12 +370,12 @@ class Changed:
                 made.add("insert", insert, len(values), keys[number - len(values) : number])
                 values = []
 
-    def _swap(self, made: Script, changes: Sequence[tuple[Row, Mapping[str, str]]]) -> None:
+    def _swap(self, made: Script, changes: Sequence[tuple[_Pair, Mapping[str, str]]]) -> None:
         """Rows whose unique values change are changed beside the table, and then take their places."""
         if not changes:
             return
         names = ",".join(map(my_name, dict.fromkeys([*self._all, *(one.source for one in self.key)])))
-        rows = f"SELECT {names} FROM {self._name} WHERE {self._where(key for key, _ in changes)}"
+        rows = f"SELECT {names} FROM {self._name} WHERE {self._where(one.literals for one, _ in changes)}"
         begun, self._swapped = self._swapped, self._swapped + len(changes)
         how = (
             f"INSERT INTO {_BESIDE}"
@@ -337,8 +383,8 @@ class Changed:
             else f"CREATE TEMPORARY TABLE {_BESIDE} (PRIMARY KEY ({','.join(self._key_names)})) AS"
         )
         made.add("swap", f"{how} {rows}", len(changes))
-        for key, sets in changes:
-            made.add("swap", self._update(_BESIDE, key, sets), 1, [key])
+        for one, sets in changes:
+            made.add("swap", self._update(_BESIDE, one, sets), 1, [one.key])
 
     def _end_swap(self, made: Script) -> None:
         if not self._swapped:
@@ -360,11 +406,11 @@ class Changed:
         made.add("delete", f"CREATE TEMPORARY TABLE {_KEYS} (PRIMARY KEY ({names})) AS "
                            f"SELECT {names} FROM {self._name} LIMIT 0")  # fmt: skip
         for pairs in self._batches():
-            rows = (map(found_by, self.key, map(str, one.key)) for one in pairs)
-            values = ",".join(f"({','.join(row)})" for row in rows)
+            values = ",".join(f"({','.join(one.literals)})" for one in pairs)
             made.add("delete", f"INSERT INTO {_KEYS} ({names}) VALUES {values}", len(pairs))
         same = " AND ".join(f"own.{name}=kept.{name}" for name in self._key_names)
-        others = f"LEFT JOIN {_KEYS} AS kept ON {same} WHERE kept.{self._key_names[0]} IS NULL"
+        # Not a join: IS NULL is also true of 0000-00-00.
+        others = f"WHERE NOT EXISTS (SELECT 1 FROM {_KEYS} AS kept WHERE {same})"
         made.add("delete", f"DELETE own FROM {self._name} AS own {others}", left)
         made.add("delete", f"DROP TEMPORARY TABLE {_KEYS}")
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from converge.model.plan import ColumnPlan, TablePlan
-from converge.model.quote import my_text, pg_name
+from converge.model.quote import my_name, my_text, pg_name
 from converge.types.forms import array_text
 from converge.types.sql import base_name
 
@@ -85,7 +86,7 @@ def taken(column: ColumnPlan, text: str | None) -> str:
     if target == "bytea":
         # Of a text column in its own character set.
         return f"x'{text}'" if source in _BYTES | {"bit"} else f"CONVERT(x'{text}' USING utf8mb4)"
-    if target == "uuid" and (source == "binary" or _length(column) == _UUID_BYTES):
+    if target == "uuid" and _length(column) == _UUID_BYTES:
         swapped = any(change.trap == "swapped_uuid" for change in column.changes)
         return f"UUID_TO_BIN('{text}',1)" if swapped else f"x'{text.replace('-', '')}'"
     if target == "uuid" and _length(column) == 2 * _UUID_BYTES:
@@ -113,6 +114,17 @@ def found_by(column: ColumnPlan, text: str) -> str:
     if source in (_NUMBERS | {"decimal", "double"}) - {"bit"} and _NUMBER.fullmatch(text):
         return f"{text}e0" if source == "double" and "e" not in text else text
     return taken(column, text)
+
+
+def own_key(column: ColumnPlan) -> tuple[ColumnPlan, str]:
+    """The column as `found_by` expects it of the source's own value, whatever has arrived of that, and the
+    MySQL expression of that value's text.
+    """
+    name, source = my_name(column.source), _base(column)
+    if source in _BYTES:
+        return replace(column, target_type="bytea"), f"HEX({name})"
+    text = f"{name}+0" if source in _NUMBERS else name
+    return replace(column, target_type="text"), f"CONVERT({text} USING utf8mb4)"
 
 
 def _document(text: str) -> str:
