@@ -496,6 +496,41 @@ def test_rows_that_a_policy_hides(scene: Scene) -> None:
     assert scene.passed("r1") == ()
 
 
+@pytest.mark.parametrize("server", ["postgres_14", "postgres_175"])
+def test_sequences_of_others_are_read_as_far_as_the_role_may(
+    request: pytest.FixtureRequest, new_postgres_database: NewDatabase, tmp_path: Path, server: str
+) -> None:
+    """The role draws from some and reads none of them; what it may set, it has to be able to read."""
+    scene = Scene(new_postgres_database(request.getfixturevalue(server)), tmp_path)
+    own = "; ".join(f"ALTER TABLE {table} OWNER TO shop_app" for table in ("users", "identities", "other"))
+    for statement in (
+        "DROP ROLE IF EXISTS shop_app",
+        "CREATE ROLE shop_app LOGIN CREATEDB",
+        f'ALTER DATABASE "{parse(scene.url).database}" OWNER TO shop_app',
+        f"{own}; CREATE SCHEMA billing; CREATE TABLE billing.bill (id serial, n int)",
+        "INSERT INTO billing.bill (n) VALUES (1); CREATE SEQUENCE billing.no; SELECT nextval('billing.no')",
+        "GRANT USAGE ON SCHEMA billing TO shop_app; GRANT SELECT ON ALL TABLES IN SCHEMA billing TO shop_app",
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA billing TO shop_app; CREATE SEQUENCE billing.hidden",
+    ):
+        postgres(scene.url, statement)
+    revision(scene.folder, "r1", "DELETE FROM other")
+    owner, scene.url = scene.url, scene.url.replace("postgres@", "shop_app@")
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    refused = converge("migrations", "run", *options)
+    assert (refused.code, "A009" in refused.err) == (3, True), refused.err
+    ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
+    assert (ran.code, scene.passed("r1")) == (0, ("up",)), ran.err
+    (kept,) = json.loads(next(scene.folder.glob("validated/*.json")).read_text())["tables"].values()
+    assert kept["the sequence billing.no"] == 1
+    assert "the sequence billing.hidden" not in kept
+    postgres(owner, "GRANT UPDATE ON SEQUENCE billing.hidden TO shop_app")
+    ran = converge("migrations", "run", *options)
+    assert (ran.code, "permission denied for sequence hidden" in ran.err) == (5, True), ran.err
+    postgres(owner, "GRANT SELECT ON SEQUENCE billing.hidden TO shop_app")
+    ran = converge("migrations", "run", *options)
+    assert ran.code == 0, ran.err
+
+
 def test_a_server_that_does_not_let_us(scene: Scene) -> None:
     """Such as by an event trigger: an error of the server, not of ours."""
     postgres(

@@ -13,6 +13,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
 from converge.model.revision import MOST
 from converge.postgres.connect import connect
+from converge.postgres.positions import read_positions
 from converge.postgres.query import rows, value
 
 _FIRST_OID_OF_USERS = 16384
@@ -59,15 +60,9 @@ class Held:
 
     def used_sequences(self) -> list[str]:
         """Names of sequences of no column that have given a number, or were set to another than the first."""
-        used = (
-            "SELECT s.is_called OR s.last_value <> q.seqstart FROM {} AS s, pg_catalog.pg_sequence AS q "
-            "WHERE q.seqrelid = %s"
-        )
-        return [
-            f"the sequence {schema}.{name}"
-            for oid, schema, name in self._rows("held_sequences")
-            if value(self._connection, used.format(pg_name(schema, name)), (oid,))
-        ]
+        positions = read_positions(self._connection)
+        # What draws from them may be written anywhere, so a position is worth a row.
+        return [f"the sequence {one.name}" for one in positions if one.used and one.column == (None, None)]
 
     def runs(self, relation: Relation, *, inserting: bool) -> bool:
         """Whether the server runs what users have written when a row of the relation is written.

@@ -32,10 +32,15 @@ class Position:
 
 
 def read_positions(connection: psycopg.Connection[Any]) -> list[Position]:
-    """All sequences. `pg_sequences` does not tell to what one was set that has given no number since."""
+    """All sequences of which the role has a privilege.
+
+    `pg_sequences` does not tell to what one was set that has given no number since.
+    """
     found = []
-    for oid, schema, name, start, increment, *column in rows(connection, "sequence_positions"):
-        query = f"SELECT last_value, is_called FROM {pg_name(schema, name)}"
+    for oid, schema, name, start, increment, read, *column in rows(connection, "sequence_positions"):
+        query = f"SELECT coalesce(n, {start}), n IS NOT NULL FROM pg_sequence_last_value({oid}) AS n"
+        if read:
+            query = f"SELECT last_value, is_called FROM {pg_name(schema, name)}"
         ((last, called),) = connection.execute(query.encode())
         next_, used = last + increment * called, called or last != start
         found.append(Position(oid, f"{schema}.{name}", next_, increment, used, (column[0], column[1])))
