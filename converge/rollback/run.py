@@ -30,11 +30,12 @@ from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.definitions import next_values
+from converge.mysql.digest import changed_keys
 from converge.mysql.errors import explain
 from converge.mysql.privileges import read_privileges
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.made import sequence_values
-from converge.postgres.query import rows
+from converge.postgres.query import rows, value
 from converge.postgres.saved import without_idle_merges
 from converge.postgres.target import ledger_tables
 from converge.rollback.changes import Changed, Script
@@ -400,6 +401,7 @@ def _removed(trigger: str) -> str:
 def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
     """What does not come back, or not as it is, and what has to be done before anything can."""
     yield from _losses(both, tables)
+    yield from _shared_keys(both, tables)
     names = {table.source for table in tables}
     yield from filter(
         None, (_without_transactions(table) for table in both.catalog.tables if table.name in names)
@@ -411,6 +413,20 @@ def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
     if lacking := [one for one in _WRITING if not own.may(one)]:
         message = f"the user lacks {', '.join(lacking)}, which only --apply needs"
         yield Finding(Code.V134, "note", "source", message, own.grant(", ".join(lacking)))
+
+
+def _shared_keys(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
+    """Tables in which rows of several keys of the source have one key in the target."""
+    known = {table.name: table for table in both.catalog.tables}
+    for table in tables:
+        if not (noted_by(table) and changed_keys(table, known[table.source])):
+            continue
+        name = pg_name(both.plan.schema, table.target)
+        keys = ",".join(pg_name(column.target) for column in table.keys)
+        if value(both.target, f"SELECT EXISTS (SELECT FROM {name} GROUP BY {keys} HAVING count(*) > 1)"):
+            words = "several rows have one key in the target: a change of one of them ends --apply"
+            hint = "give each of these rows a key of its own, in both databases"
+            yield Finding(Code.V130, "lossy", table.source, words, hint)
 
 
 def _losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
