@@ -17,6 +17,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 
 import psycopg
+from pymysql.cursors import SSCursor
 
 from converge.codes import Code
 from converge.errors import SourceError
@@ -270,20 +271,27 @@ class Changed:
 
     @cached_property
     def _own_keys(self) -> Mapping[Hashable, list[Literals]]:
-        """Of the source's rows whose key arrives as another value their own keys, by what arrives.
+        """Own keys of the source's rows that may have changed and whose key arrives as another value, by what
+        arrives.
 
         It reads the whole table, so it is asked for only where a row has changed.
         """
         found: dict[Hashable, list[Literals]] = {}
-        if self._changed_keys:
-            own, texts = zip(*map(own_key, self.key), strict=True)
-            arrived = (self._fields[place].fetched(_LONGEST)[0] for place in self._key_places)
-            listed = ",".join([*texts, *arrived])
-            query = f"SELECT {listed} FROM {self._name} WHERE {self._changed_keys}"
-            for row in fetch(self._source, query):
-                values = tuple(map(as_text, row))
-                literals = tuple(map(found_by, own, map(str, values[: len(own)])))
-                found.setdefault(self._meaning(values[len(own) :]), []).append(literals)
+        if not self._changed_keys:
+            return found
+        here, there = zip(*(self._fields[place].fetched(_LONGEST) for place in self._key_places), strict=True)
+        noted = f"SELECT {','.join(there)} FROM ({self._keys()}) AS noted"
+        wanted = {self._meaning(map(as_text, row)) for row in self._target.execute(noted.encode())}
+        own, texts = zip(*map(own_key, self.key), strict=True)
+        # Nearly all of the rows may be such, and few have changed.
+        with self._source.cursor(SSCursor) as cursor:
+            cursor.execute(f"SELECT {','.join([*here, *texts])} FROM {self._name} WHERE {self._changed_keys}")
+            for row in cursor:
+                values = [*map(as_text, row)]
+                arrived = self._meaning(values[: len(own)])
+                if self.whole or arrived in wanted:
+                    literals = tuple(map(found_by, own, map(str, values[len(own) :])))
+                    found.setdefault(arrived, []).append(literals)
         return found
 
     def _here(self, keys: Iterable[Literals]) -> dict[Hashable, Row]:
