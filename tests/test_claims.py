@@ -264,6 +264,32 @@ def test_an_update_of_a_row_whose_key_arrived_as_another_goes_back(databases: En
     assert [mysql(source, read.format(name)) for name in "tu"] == [[(1,)], [(0,)]]
 
 
+def test_what_changed_rows_of_a_table_without_a_key_lose_is_said(databases: Ends, tmp_path: Path) -> None:
+    """They are deleted and inserted again."""
+    source, target = databases
+    skip = '[[column]]\nmatch = { column = "secret" }\nskip = true\n'
+    using = '[[column]]\nmatch = { column = "name" }\nusing = "UPPER({})"\n'
+    mysql(
+        source,
+        "CREATE TABLE t (v INT, secret TEXT, name VARCHAR(9)); INSERT INTO t VALUES (1, 'a', 'x');"
+        "CREATE TABLE u (v INT PRIMARY KEY, secret TEXT, name VARCHAR(9))",
+    )
+    ran = run("migrate", databases, "--map", written(tmp_path, "map.toml", skip + using))
+    assert ran.code == 0, ran.err
+    found = run("rollback", databases, "--prepare").json["findings"]
+    said = {one["object"]: one["message"] for one in found if one["severity"] == "lossy"}
+    one_way = "what changes here does not go back: a map's expression makes its values"
+    assert said == {
+        "t.secret": "new or changed rows get its default",
+        "t.name": f"{one_way}; new or changed rows get its default",
+        "u.secret": "new rows get its default",
+        "u.name": f"{one_way}; new rows get its default",
+    }
+    postgres(target, "UPDATE t SET v = 5")
+    assert run("rollback", databases, "--apply", "--yes").code == 0
+    assert mysql(source, "SELECT * FROM t") == [(5, None, None)]
+
+
 def test_rows_that_share_a_key_in_the_target_do_not_go_back(databases: Ends, tmp_path: Path) -> None:
     """Which of them has changed cannot be known, and each has values of its own in the source."""
     source, target = databases

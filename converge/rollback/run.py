@@ -438,12 +438,19 @@ def _losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
         if others := [column for name, column, *_ in columns if name == table.target and column not in ours]:
             words = f"the source has no column for {', '.join(others)}"
             yield Finding(Code.V130, "lossy", table.source, words)
+        # Without a key, rows that differ are deleted and inserted.
+        new = "new" if noted_by(table) else "new or changed"
+        unset = {
+            one.name: f"{new} rows get its default"
+            if one.nullable or one.default is not None
+            else f"it has no default, so no {new} row goes back"
+            for one in known[table.source].columns
+            if one.generated is None
+        }
         arrived = {one.source for one in table.columns}
-        for absent in known[table.source].columns:
-            if absent.name not in arrived and absent.generated is None:
-                filled = absent.nullable or absent.default is not None
-                words = "new rows get its default" if filled else "it has no default, so no new row goes back"
-                yield Finding(Code.V130, "lossy", f"{table.source}.{absent.name}", words)
+        for absent, words in unset.items():
+            if absent not in arrived:
+                yield Finding(Code.V130, "lossy", f"{table.source}.{absent}", words)
         if not noted_by(table):
             words = "it has no key that goes back: where it changes, all rows do"
             yield Finding(Code.V130, "note", table.source, words)
@@ -454,7 +461,8 @@ def _losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
                 words = "the source computes it: another value in the target does not go back"
                 yield Finding(Code.V130, "lossy", name, words)
             elif why := one_way(column):
-                yield Finding(Code.V130, "lossy", name, f"what changes here does not go back: {why}")
+                words = f"what changes here does not go back: {why}; {unset[column.source]}"
+                yield Finding(Code.V130, "lossy", name, words)
             elif words := partly_lost(column):
                 yield Finding(Code.V130, "lossy", name, f"where it changes, {words}: so they go back")
 
