@@ -25,6 +25,7 @@ from converge.errors import BlockedError
 from converge.following.cutover import Window
 from converge.model.endpoint import parse
 from converge.model.event import Advanced, Event
+from converge.mysql.log import may_write
 from converge.sandbox.server import connect_mysql, connect_postgres
 
 LOSES_ITSELF = """
@@ -256,7 +257,31 @@ READING = (
     "SELECT /*!40001 SQL_NO_CACHE */ SUM(id + SLEEP(60)) FROM t",
     "-- A report\n(SELECT SUM(id + SLEEP(60)) AS updated FROM t)",
     "WITH one AS (SELECT SLEEP(60)) SELECT * FROM one",
+    "SELECT SLEEP(60), `delete` FROM (SELECT 'insert into' AS `delete`) AS one /* action='update' */",
 )
+
+
+@pytest.mark.parametrize(
+    ("statement", "writes"),
+    [
+        # A session of the X protocol, which waits for its client.
+        ("PLUGIN", False),
+        ("PLUGIN: SELECT 1", False),
+        ("PLUGIN: INSERT INTO t VALUES (1)", True),
+        ("SELECT id FROM t WHERE k = 'update' OR k = \"it''s into\" -- and delete", False),
+        ("CHECKSUM TABLE t", False),
+        ("EXPLAIN SELECT 1", False),
+        ("TABLE t", False),
+        ("EXPLAIN ANALYZE UPDATE t, u SET t.v = 1", True),
+        ("SELECT 'a' INTO @b -- 'c'", True),
+        # Whether a backslash escapes is a matter of the session's sql_mode.
+        (r"SELECT '\' INTO @b, '", True),
+        ("SELECT 1 /*!80000 INTO @b */", True),
+        ("/*!50000 INSERT INTO t */ SELECT 1", True),
+    ],
+)
+def test_which_statements_may_write(statement: str, writes: bool) -> None:
+    assert may_write(statement) == writes
 
 
 def test_a_statement_that_has_yet_to_write_is_no_standstill(both_databases: tuple[str, str]) -> None:
@@ -273,8 +298,13 @@ def test_a_statement_that_has_yet_to_write_is_no_standstill(both_databases: tupl
     with at_work(source, WORKING) as sessions:
         ran = converge("cutover", *ends)
         assert (ran.code, "W011" in ran.err) == (3, True), ran.err
+        rehearsed = converge("cutover", *ends[:4], "--dry-run", "--json")
+        assert (rehearsed.code, rehearsed.json["verdict"]) == (0, "ready"), rehearsed.err
+        note = next(one for one in rehearsed.json["findings"] if one["code"] == "W014")
         for session in sessions:
-            assert f"session {session} of root is at work on a statement that may write" in ran.err, ran.err
+            words = f"session {session} of root is at work on a statement that may write"
+            assert words in ran.err, ran.err
+            assert words in note["message"]
     # A backup or a report, which may take hours.
     with at_work(source, READING, "START TRANSACTION WITH CONSISTENT SNAPSHOT"), at_work(source, READING):
         ran = converge("cutover", *ends)

@@ -95,6 +95,9 @@ def cutover(
         changed = _changed(open_)
         if window.dry_run:
             result.findings += changed
+            if writing := run.writing():
+                words = f"at work now, and in the way of the window until it has ended: {'; '.join(writing)}"
+                result.findings.append(Finding(Code.W014, "note", "source", words))
             words = f"the window would take about {last.seconds + _STILL_SECONDS:.0f} s"
             if unsettled := open_.proof.unsettled:
                 words += f", and the comparison of {', '.join(unsettled)}, which no snapshot holds still"
@@ -239,12 +242,15 @@ class _Cutover:
     def _moves(self, since: LogPosition) -> str:
         """Why the source does not stand still since its log stood here; empty where it does."""
         # Before the log, which has what they write when they have ended.
-        writing = writers(self.open_.prepared.source)
-        if writing is None:
-            return "others read INNODB_TRX all the time"
+        writing = self.writing()
         place = self.open_.epochs.place()
         moved = [] if place.order == since.order else [f"its log has moved from {since} to {place}"]
-        return "; ".join((moved + writing)[:_MOST_NAMED])
+        return "; ".join(moved + writing)
+
+    def writing(self) -> list[str]:
+        """Who may still write to the source, the first few of them; empty where nobody does."""
+        found = writers(self.open_.prepared.source)
+        return ["others read INNODB_TRX all the time"] if found is None else found[:_MOST_NAMED]
 
     def _numbers(self) -> None:
         """Sequences go on where the source does; materialized views have the last rows."""
