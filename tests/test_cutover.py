@@ -341,14 +341,25 @@ def test_what_no_view_holds_still_is_compared_in_the_window(
     both_databases: tuple[str, str], tmp_path: Path
 ) -> None:
     """MyISAM has no snapshots: what is read of a table is newer than the view beside it."""
-    source, target = pair = migrated(
-        both_databases,
+    source, target = pair = both_databases
+    mysql(
+        source,
         "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1);"
         "CREATE TABLE rests (id INT PRIMARY KEY) ENGINE = MyISAM; INSERT INTO rests VALUES (1);"
         "CREATE TABLE hits (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE = MyISAM;"
-        "CREATE TABLE keyless (v INT) ENGINE = MyISAM",
+        "CREATE TABLE keyless (v INT) ENGINE = MyISAM;"
+        "CREATE VIEW resting AS SELECT id FROM rests;"
+        "CREATE VIEW total AS SELECT COUNT(*) AS n FROM hits; CREATE VIEW totals AS SELECT n FROM total;",
     )
+    checks = "".join(
+        f'[[check]]\nname = "{name}"\nsource = "SELECT COUNT(*) FROM {name}"\n'
+        f'target = "SELECT COUNT(*) FROM {name}"\n'
+        for name in ("t", "keyless")
+    )
+    (tmp_path / "map.toml").write_text(checks, "utf-8")
     ends = ("--source", source, "--target", target)
+    ran = converge("migrate", *ends, "--map", str(tmp_path / "map.toml"))
+    assert ran.code == 0, ran.err
     stop = tmp_path / "stop"
 
     def write() -> None:
@@ -371,7 +382,11 @@ def test_what_no_view_holds_still_is_compared_in_the_window(
             assert ran.code == 0, ran.out
         ran = converge("cutover", *ends, "--dry-run", "--json")
         assert (ran.code, ran.json["verdict"]) == (0, "ready"), ran.err
-        assert "and the comparison of hits" in ran.json["findings"][-1]["message"]
+        words = ran.json["findings"][-1]["message"]
+        assert "and the comparison of hits" in words
+        assert "; of total, totals, keyless, which" in words
+        assert [one["name"] for one in ran.json["views"]] == ["resting"]
+        assert [one["name"] for one in ran.json["checks"]] == ["t"]
         # Who has changed the target is found before the window where the source is at rest, else in it.
         postgres(target, "UPDATE rests SET id = 7")
         ran = converge("cutover", *ends, "--stop", "exit 7", "--json")
@@ -381,6 +396,13 @@ def test_what_no_view_holds_still_is_compared_in_the_window(
         ran = converge("cutover", *ends, "--stop", f"touch {stop}", "--json")
         assert (ran.code, "not all rows of hits are verified" in ran.err) == (3, True), ran.err
         postgres(target, "UPDATE hits SET v = 1 WHERE id = 1")
+        writer.join()
+        views = "CREATE OR REPLACE VIEW total AS SELECT count(*){} AS n FROM hits"
+        postgres(target, views.format(" + 1"))
+        writer = begin()
+        ran = converge("cutover", *ends, "--stop", f"touch {stop}", "--json")
+        assert (ran.code, "the view total differs" in ran.err) == (3, True), ran.err
+        postgres(target, views.format(""))
         writer.join()
         writer = begin()
         ran = converge("cutover", *ends, "--stop", f"touch {stop}", "-o", str(tmp_path / "c.json"), "--json")
@@ -393,5 +415,7 @@ def test_what_no_view_holds_still_is_compared_in_the_window(
     certificate = json.loads((tmp_path / "c.json").read_text("utf-8"))
     epochs = {one["source"]: certificate["epoch"] - one["epoch"] for one in certificate["proof"]["tables"]}
     assert {name for name, before in epochs.items() if before == 0} == {"hits", "keyless"}
+    assert {one["name"] for one in ran.json["views"]} == {"resting", "total", "totals"}
+    assert [one["name"] for one in ran.json["checks"]] == ["t", "keyless"]
     rows = {one["source"]: one["rows_target"] for one in ran.json["tables"]}
     assert (postgres(target, "SELECT count(*) FROM hits"), rows["rests"]) == ([(rows["hits"],)], 1)

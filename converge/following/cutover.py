@@ -2,14 +2,15 @@
 
 All rows have been compared before the window, by the rolling proof of the epochs; each epoch from then on
 compares what it replaces. So the window has only what does not grow with the tables: the last epoch, the next
-values, and materialized views; and tables that change and are not InnoDB's, which no view holds still. What
-grows again, the check of all rows of foreign keys that hold already, comes `afterwards`: it blocks no reader
-and no writer.
+values, and materialized views; and tables that change and are not InnoDB's, which no view holds still, with
+the views and checks that read them. What grows again, the check of all rows of foreign keys that hold
+already, comes `afterwards`: it blocks no reader and no writer.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
 from converge.model.log import LogPosition
-from converge.model.plan import Finding
+from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
 from converge.model.result import Result
 from converge.model.words import counted, said
@@ -36,6 +37,7 @@ from converge.postgres.existing import read_existing
 from converge.postgres.following import note_certificate, read_following
 from converge.postgres.made import changed_since, gone_sequences, set_next_values, unchecked_keys
 from converge.postgres.query import value
+from converge.run.computed import ask_checks, prove_views
 from converge.run.options import Options
 from converge.run.proof import Proof
 
@@ -101,6 +103,8 @@ def cutover(
             words = f"the window would take about {last.seconds + _STILL_SECONDS:.0f} s"
             if unsettled := open_.proof.unsettled:
                 words += f", and the comparison of {', '.join(unsettled)}, which no snapshot holds still"
+            if names := run.names_later():
+                words += f"; of {', '.join(names)}, which read such tables, too"
             result.verdict = "ready"
             result.next_command = "converge cutover --stop COMMAND"
             result.findings.append(Finding(Code.W014, "note", "target", words))
@@ -123,13 +127,17 @@ class _Cutover:
     result: Result
     seconds: dict[str, float] = field(default_factory=dict)
     """Of the window's steps."""
+    written: set[str] = field(default_factory=set)
+    """Tables that were written to since the cutover began to catch up."""
+    later: Plan | None = None
+    """With the views, indexes and checks that are compared in the window; None before that is known."""
 
     def approach(self) -> Epoch:
         """Epochs until one is short. Raises BlockedError where they do not become so."""
         most = self.window_.max_seconds / 4
         for _ in range(_MOST_EPOCHS):
             with self.open_.epochs.next() as epoch:
-                pass
+                self.written |= epoch.rows.keys()
             if epoch.seconds <= most:
                 return epoch
         raise BlockedError(
@@ -149,6 +157,7 @@ class _Cutover:
             open_.proof.forget()
         while True:
             with open_.epochs.next() as epoch:
+                self.written |= epoch.rows.keys()
                 found = open_.proof.step(epoch, _PROOF_SECONDS)
                 if found is not None:
                     note_unequal(self.result, found)
@@ -163,12 +172,18 @@ class _Cutover:
         assert there is not None
         result.tables = compared_tables(plan, open_.proof.tables())
         result.verdict = "verified"
+        before, self.later = _by_window(plan, self._never_held())
         proof = Proof(
-            plan, open_.proof.workers, open_.prepared.source, there, {}, "full", result, self.emit, {}
+            before, open_.proof.workers, open_.prepared.source, there, {}, "full", result, self.emit, {}
         )  # fmt: skip
         # A view that shows what a policy has changed has other rows.
         proof.count_changes()
         proof.prove_computed()
+
+    def _never_held(self) -> set[str]:
+        """Tables that no view holds still, and that are written to."""
+        proof = self.open_.proof
+        return {*proof.unsettled} | (self.written & proof.unheld)
 
     # ---- the window ------------------------------------------------------------------------------------
 
@@ -185,6 +200,7 @@ class _Cutover:
             # Only the values tell whether rows of the last epoch are equal; or no view holds the table still.
             seconds = self.window_.max_seconds - (time.monotonic() - started)
             open_.proof.step(epoch, seconds, still=True)
+            unlike = self._compare_later()
             self._step("proof", started)
         open_.epochs.look_for_new()
         if unplanned := open_.epochs.unplanned:
@@ -200,8 +216,10 @@ class _Cutover:
             raise _not_still(why)
         took = time.monotonic() - started
         missing = open_.proof.missing
-        if took > self.window_.max_seconds or missing:
-            why = f"not all rows of {', '.join(sorted(missing))} are verified" if missing else "too long"
+        if missing:
+            unlike.insert(0, f"not all rows of {', '.join(sorted(missing))} are verified")
+        if took > self.window_.max_seconds or unlike:
+            why = "; ".join(unlike) or "too long"
             raise BlockedError(
                 f"the window was given up after {took:.0f} s: {why}; the target is still followed",
                 code=Code.W010,
@@ -209,6 +227,21 @@ class _Cutover:
                 "which shows rows that differ",
             )
         return self._certify(epoch, took)
+
+    def names_later(self) -> list[str]:
+        """The views, indexes and checks that are left for the window."""
+        plan = self.later
+        return sorted(one.source for one in plan.computed) + [one.name for one in plan.checks] if plan else []
+
+    def _compare_later(self) -> list[str]:
+        """What was left for the still source; in words what does not agree."""
+        plan, workers, result = self.later, self.open_.proof.workers, self.result
+        assert plan is not None
+        if plan.computed:
+            prove_views(plan, workers, result, self.emit)
+        ask_checks(plan, workers, result, self.emit)
+        unlike = [f"the {one.kind} {one.name} differs" for one in result.views if one.state == "differs"]
+        return unlike + [str(one) for one in result.checks if one.failed]
 
     def _stop(self) -> None:
         """Has the writers stopped, and waits until nothing moves. Raises BlockedError."""
@@ -297,6 +330,21 @@ class _Cutover:
 
     def _step(self, name: str, started: float) -> None:
         self.seconds[name] = round(time.monotonic() - started - sum(self.seconds.values()), 1)
+
+
+def _by_window(plan: Plan, tables: set[str]) -> tuple[Plan, Plan]:
+    """The plan with the views, indexes and checks that do not read these tables, and with those that do."""
+    late = tuple(one for one in plan.computed if tables & {*one.reads})
+    names = {*tables, *(one.source for one in late if one.kind == "view")}
+    # A check is text: one that has such a name in another meaning only waits.
+    named = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)", re.IGNORECASE)
+    checks = tuple(one for one in plan.checks if names and named.search(one.source))
+    before = replace(
+        plan,
+        computed=tuple(one for one in plan.computed if one not in late),
+        checks=tuple(one for one in plan.checks if one not in checks),
+    )
+    return before, replace(plan, computed=late, checks=checks)
 
 
 def _not_still(why: str) -> BlockedError:

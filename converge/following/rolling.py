@@ -95,6 +95,8 @@ class RollingProof:
         """Those that were not written to since, so that the target differs."""
         self.moving: set[str] = set()
         """Those that were: they are not compared before the source stands still."""
+        self.unheld = {name for name, table in self._tables.items() if not table.held}
+        """Tables that no view holds still."""
         begin_proof(target, run, {name: compared.get(name) for name in self._tables})
 
     def step(self, epoch: Epoch, seconds: float, *, still: bool = False) -> Result | None:
@@ -124,7 +126,7 @@ class RollingProof:
                 raise
             if found is not None:
                 forget_proof(self._target, self._run, [todo.source_table])
-                if still or self._tables[todo.source_table].held or todo.source_table in self._at_rest:
+                if still or todo.source_table not in self.unheld or todo.source_table in self._at_rest:
                     return found
                 self._differed.add(todo.source_table)
         return None
@@ -145,10 +147,10 @@ class RollingProof:
     @property
     def unsettled(self) -> list[str]:
         """Tables that no view holds still, and that have been written to since they were compared."""
-        held = {name for name, table in self._tables.items() if table.held}
         return [
-            one["source"] for one in self.tables() if one["replaced_since"] != 0 and one["source"] not in held
-        ]
+            one["source"] for one in self.tables()
+            if one["replaced_since"] != 0 and one["source"] in self.unheld
+        ]  # fmt: skip
 
     def tables(self) -> list[dict[str, Any]]:
         """Of each table, when it was compared: `postgres.following.proven`."""

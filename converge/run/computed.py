@@ -73,8 +73,9 @@ def ask_checks(plan: Plan, workers: Workers, result: Result, emit: Sink) -> None
         if isinstance(one, CheckResult):
             done[one.place] = one
             emit(Advanced("check", one.name))
-    result.checks = [done[check.place] for check in plan.checks]
-    for one in result.checks:
+    results = [done[check.place] for check in plan.checks]
+    result.checks += results
+    for one in results:
         if one.failed:
             code = Code.C001 if one.state == "differs" else Code.C002
             result.findings.append(Finding(code, "block", one.place, str(one), evidence=one.why))
