@@ -596,3 +596,19 @@ def test_a_key_that_the_target_gets_meanwhile_takes_no_rows(databases: tuple[str
         assert caught.value.lost
     assert follow(pair).code == 0
     assert postgres(target, "SELECT n, (SELECT count(*) FROM c) FROM p") == [(2, 1)]
+
+
+def test_a_table_that_no_view_holds_still_is_proven_when_it_rests(databases: tuple[str, str]) -> None:
+    source, target = migrated(databases, "CREATE TABLE hits (id INT PRIMARY KEY) ENGINE = MyISAM")
+    with opened(parse(source), parse(target), Options(), silent) as open_:
+        for number in (1, 2):
+            with open_.epochs.next() as epoch:
+                mysql(source, f"INSERT INTO hits VALUES ({number})")
+                assert open_.proof.step(epoch, 5) is None
+            assert open_.proof.missing == {"hits"}
+        with open_.epochs.next() as epoch:
+            assert open_.proof.step(epoch, 5) is None
+        assert ({*epoch.rows}, open_.proof.missing) == ({"hits"}, {"hits"})
+        with open_.epochs.next() as epoch:
+            assert open_.proof.step(epoch, 5) is None
+        assert (open_.proof.missing, open_.proof.unsettled) == (set(), [])

@@ -11,7 +11,7 @@ first and the last range are open, so each row of each server is in one of them.
 
 No view holds the rows of another engine than InnoDB still: they are read as they are by then. Where they
 equal the target's nevertheless, nothing is left to prove. Where they differ, the next epoch shows whether the
-table was written to meanwhile; if so, only a source that stands still can tell.
+table was written to meanwhile; if so, only a table at rest can tell, or a source that stands still.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ class RollingProof:
         self._at_rest: set[str] = set()
         """Those that were not written to since, so that the target differs."""
         self.moving: set[str] = set()
-        """Those that were: they are not compared before the source stands still."""
+        """Those that were, at any time: they are compared when an epoch replaces none of their rows, or when
+        the source stands still."""
         self.unheld = {name for name, table in self._tables.items() if not table.held}
         """Tables that no view holds still."""
         begin_proof(target, run, {name: compared.get(name) for name in self._tables})
@@ -112,7 +113,8 @@ class RollingProof:
         self._at_rest = (self._at_rest | self._differed) - epoch.rows.keys()
         self._differed = set()
         while (left := until - time.monotonic()) > 0:
-            names = self.missing if still else self._tables.keys() - self.moving - self._differed
+            moves = self._differed | (self.moving & epoch.rows.keys())
+            names = self.missing if still else self._tables.keys() - moves
             if not names:
                 return None
             todo = next_to_prove(self._target, self._run, names)
