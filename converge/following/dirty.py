@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from converge.following.changes import Key
-from converge.following.tables import DIGEST, MOVED, Child, Followed
+from converge.following.tables import CHANGED, DIGEST, MOVED, Child, Followed
 from converge.model.quote import my_name
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import number as my_number
@@ -30,7 +30,7 @@ from converge.postgres.query import value
 
 _KEYS = "pg_temp.converge_dirty"
 _AT_ONCE = 2000
-"""Keys that the source is asked for at once: a few hundred kilobytes of SQL."""
+"""Spellings of keys that the source is asked for at once: a few hundred kilobytes of SQL."""
 _IN_MEMORY = 100_000
 """Keys that are kept here before they go to the target."""
 _BETWEEN = "\1"
@@ -124,6 +124,9 @@ class Dirty:
                 for batch in self._batches(number, f"round = {round_}"):
                     self._copy_keys(source, self._tables[number], batch)
                     self._copy_rows(source, self._tables[number], batch)
+                if value(self._target, f"SELECT EXISTS (SELECT FROM {_rows(number)} WHERE {CHANGED})"):
+                    self._changed.add(number)
+                    self.whole.add(number)
                 self._mark_gone(self._tables[number])
             for number in sorted(found | self.whole):
                 for child in self._tables[number].children:
@@ -146,7 +149,7 @@ class Dirty:
         )
         with self._target.cursor("converge_dirty") as cursor:
             cursor.execute(query.encode())
-            while batch := cursor.fetchmany(_AT_ONCE):
+            while batch := cursor.fetchmany(_AT_ONCE // self._tables[number].spellings):
                 yield [(*key.split(_BETWEEN), moved) for key, moved in batch]
 
     def _copy_keys(self, source: WatchedConnection, table: Followed, keys: Sequence[Sequence[str]]) -> None:
@@ -160,12 +163,8 @@ class Dirty:
         plan = table.row_plan
         encoded = encode if marked(plan) else b"".join
         reads = stream(source, f"{select_text(plan)}{table.where(keys)}")
-        copy = f"COPY {_rows(table.number)} ({table.columns},{DIGEST}) FROM STDIN"
+        copy = f"COPY {_rows(table.number)} ({table.columns},{DIGEST},{CHANGED}) FROM STDIN"
         write(self._target, copy, (encoded(parts) for _, parts in reads))
-        of_these = f"SELECT 1 FROM {my_name(plan.source)}{table.where(keys)}"
-        if table.changed and fetch(source, f"{of_these} AND ({table.changed}) LIMIT 1"):
-            self._changed.add(table.number)
-            self.whole.add(table.number)
 
     def _make(self, number: int) -> None:
         """The temporary tables of a table, once in a session."""
@@ -174,7 +173,7 @@ class Dirty:
         if number in self._made:
             return
         for name, listed in (
-            (_rows(number), f"{table.columns}, 0::bigint AS {DIGEST}"),
+            (_rows(number), f"{table.columns}, 0::bigint AS {DIGEST}, false AS {CHANGED}"),
             (_keys(number), f"{table.keys}, false AS {MOVED}"),
             (_asked(number), table.keys),
         ):

@@ -7,8 +7,9 @@ A foreign key of the source that cascades changes rows which the log does not te
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import pymysql
 
@@ -22,7 +23,7 @@ from converge.model.plan import ColumnPlan, Plan, TablePlan
 from converge.model.quote import my_name, pg_name
 from converge.mysql.chunks import literal
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.digest import changed_keys, row_digest
+from converge.mysql.digest import changed_keys, has_two_spellings, row_digest
 from converge.mysql.digest import number as digest_number
 from converge.mysql.query import fetch
 from converge.mysql.rows import select_text
@@ -30,6 +31,8 @@ from converge.postgres.saved import is_whole
 
 DIGEST = '"converge.digest"'
 """Column beside a row: its digest in the source."""
+CHANGED = '"converge.changed"'
+"""Column beside a row: whether its key arrives as another value."""
 MOVED = '"converge.moved"'
 """Column beside a key: whether rows that refer to it may have changed with it."""
 _FLAG = ColumnPlan("converge.moved", "converge.moved", "", "boolean", False, "", "", read="`converge.moved`")
@@ -70,6 +73,8 @@ class Followed:
     """MySQL expression of the key as COPY takes it: texts, and the places of the key's literals."""
     changed: str = ""
     """`changed_keys`: MySQL condition of rows after which the whole table goes with each change."""
+    spelled: tuple[bool, ...] = ()
+    """Of the key's columns, whether rows are found by another spelling, too: `has_two_spellings`."""
 
     @property
     def name(self) -> str:
@@ -109,20 +114,34 @@ class Followed:
 
     @property
     def row_plan(self) -> TablePlan:
-        """The table with the digest of each row, as the source makes it of what it has stored."""
+        """The table with the digest of each row, as the source makes it of what it has stored, and whether
+        its key arrives as another value."""
         digest = digest_number(row_digest(self.plan))
         column = replace(
             _FLAG, source=DIGEST, target=DIGEST, nullable=True, read=digest, is_null=f"{digest} IS NULL"
         )
-        return replace(self.plan, columns=(*self.plan.columns, column))
+        changed = replace(_FLAG, source=CHANGED, target=CHANGED, read=f"IF({self.changed or 0},1,0)")
+        return replace(self.plan, columns=(*self.plan.columns, column, changed))
+
+    @property
+    def spellings(self) -> int:
+        """By how many spellings a key is looked for."""
+        return 1 << sum(self.spelled)
 
     def where(self, keys: Sequence[Sequence[str]], alias: str = "") -> str:
-        """The source's rows with these keys, and any that its collations take for equal."""
+        """The source's rows with these keys, and any that its collations take for equal, or that are the same
+        UUIDs."""
         of = f"{my_name(alias)}." if alias else ""
         names = [f"{of}{my_name(name)}" for name in self.plan.key]
-        listed = ",".join(f"({','.join(key[: len(names)])})" for key in keys)
+        listed = ",".join(f"({','.join(one)})" for key in keys for one in product(*self._spellings(key)))
         force = "" if alias else " FORCE INDEX (PRIMARY)"
         return f"{force} WHERE ({','.join(names)}) IN ({listed})"
+
+    def _spellings(self, key: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        for literal_, spelled in zip(key, self.spelled, strict=False):
+            plain = f"REPLACE({literal_},'-','')"
+            hyphens = f"INSERT(INSERT(INSERT(INSERT({plain},9,0,'-'),14,0,'-'),19,0,'-'),24,0,'-')"
+            yield (plain, hyphens) if spelled else (literal_,)
 
     def key_text(self, literals: Sequence[str]) -> str:
         """The expression for this key."""
@@ -217,14 +236,19 @@ def _followed(
     held = catalog.engine == "InnoDB"
     whole = Followed(number, table, own, Watched(number, len(names), (), ()), (), (), held=held)
     computed = any(column.generated is not None for column in table.keys)
-    changed = changed_keys(table, catalog)
+    spelled = tuple(has_two_spellings(one, catalog) for one in table.keys)
     if not _told_apart(own, table) or None in literals or computed or table.by_prefix:
         return whole
-    if changed and fetch(source, f"SELECT 1 FROM {my_name(table.source)} WHERE {changed} LIMIT 1"):
+    # All rows are read for what no key that has changed could lead to.
+    hidden = changed_keys([one for one, by in zip(table.keys, spelled, strict=True) if not by], catalog)
+    if hidden and fetch(source, f"SELECT 1 FROM {my_name(table.source)} WHERE {hidden} LIMIT 1"):
         return whole
     found = tuple(one for one in literals if one is not None)
     texts = tuple(of_text(one, to.target_type) for one, to in zip(columns, table.keys, strict=True))
-    made = Followed(number, table, own, watched, found, texts, held=held, changed=changed)
+    changed = changed_keys(table.keys, catalog)
+    made = Followed(
+        number, table, own, watched, found, texts, held=held, changed=changed, spelled=spelled
+    )  # fmt: skip
     rows = my_name(table.source)
     expression = select_text(made.key_plan).removeprefix("SELECT ").removesuffix(f" FROM {rows}")
     places = {my_name(name): place for place, name in enumerate((*table.key, _FLAG.source))}

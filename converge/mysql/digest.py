@@ -95,14 +95,21 @@ def change_counts(table: TablePlan) -> list[str]:
     return [f"IFNULL(SUM({change.where}),0)" for column in table.columns for change in column.changes]
 
 
-def changed_keys(table: TablePlan, known: Table) -> str:
-    """MySQL condition of rows whose key arrives as another value, which may be another row's, too, and does
-    not find them in the source; empty where no key does."""
+def changed_keys(keys: Sequence[ColumnPlan], known: Table) -> str:
+    """MySQL condition of rows in whose key one of these columns arrives as another value, which may be
+    another row's, too, and does not find them in the source; empty where none does."""
     # No two UUIDs are one when their bytes are swapped, and the way back swaps them again.
-    changes = (change for column in table.keys for change in column.changes if change.trap != "swapped_uuid")
+    changes = (change for column in keys for change in column.changes if change.trap != "swapped_uuid")
     found = [change.where for change in changes]
-    found += [_other_uuid(one, known.column(one.source)) for one in table.keys if one.target_type == "uuid"]
+    found += [_other_uuid(one, known.column(one.source)) for one in keys if one.target_type == "uuid"]
     return " OR ".join(f"({condition})" for condition in found if condition)
+
+
+def has_two_spellings(column: ColumnPlan, known: Table) -> bool:
+    """Whether the texts of a UUID are two to its column, with hyphens and without, so that a query can name
+    both. A collation that tells upper from lower case has too many of them."""
+    as_ci = (known.column(column.source).collation or "").endswith("_ci")
+    return column.target_type == "uuid" and as_ci and not column.changes
 
 
 def _other_uuid(column: ColumnPlan, known: Column) -> str:

@@ -117,7 +117,7 @@ class Changed:
         self._source, self._target, self.table = source, target, table
         self._name, self._quoted = my_name(table.source), pg_name(schema, table.target)
         self.key = noted_by(table)
-        self._changed_keys = changed_keys(table, known)
+        self._changed_keys = changed_keys(table.keys, known)
         self._all = [one.name for one in known.columns if not one.generated]
         self.columns = [one for one in table.columns if one.source in self._all and not one_way(one)]
         computed = (one for one in table.columns if one.generated)

@@ -419,7 +419,7 @@ def _shared_keys(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Findin
     """Tables in which rows of several keys of the source have one key in the target."""
     known = {table.name: table for table in both.catalog.tables}
     for table in tables:
-        if not (noted_by(table) and changed_keys(table, known[table.source])):
+        if not (noted_by(table) and changed_keys(table.keys, known[table.source])):
             continue
         name = pg_name(both.plan.schema, table.target)
         keys = ",".join(pg_name(column.target) for column in table.keys)
