@@ -166,6 +166,11 @@ def test_no_key_takes_the_row_of_another_one(
     ran = run("follow", databases, "--once")
     assert ran.code == 0, ran.err
     assert postgres(target, "SELECT v FROM t") == [(12,)]
+    # One that has come and gone takes no other one's row along.
+    mysql(source, f"INSERT INTO t VALUES ('{first}', 3); DELETE FROM t WHERE k = '{first}'")
+    ran = run("follow", databases, "--once")
+    assert ran.code == 0, ran.err
+    assert postgres(target, "SELECT v FROM t") == [(12,)]
 
 
 def test_a_key_that_arrives_as_another_is_seen_when_it_comes(databases: Ends, tmp_path: Path) -> None:

@@ -124,7 +124,11 @@ class Dirty:
                 for batch in self._batches(number, f"round = {round_}"):
                     self._copy_keys(source, self._tables[number], batch)
                     self._copy_rows(source, self._tables[number], batch)
-                if value(self._target, f"SELECT EXISTS (SELECT FROM {_rows(number)} WHERE {CHANGED})"):
+                # Also of a row that is gone: the one whose row it would take along has no event.
+                both = " UNION ALL ".join(
+                    f"SELECT FROM {name} WHERE {CHANGED}" for name in (_rows(number), _keys(number))
+                )
+                if value(self._target, f"SELECT EXISTS ({both})"):
                     self._changed.add(number)
                     self.whole.add(number)
                 self._mark_gone(self._tables[number])
@@ -157,7 +161,9 @@ class Dirty:
         made = ",".join(map(table.key_text, keys))
         parts = [part for _, read in stream(source, f"SELECT CONCAT({made})") for part in read]
         block = encode(parts) if marked(table.key_plan) else b"".join(parts)
-        write(self._target, f"COPY {_keys(table.number)} ({table.keys},{MOVED}) FROM STDIN", [block])
+        write(
+            self._target, f"COPY {_keys(table.number)} ({table.keys},{MOVED},{CHANGED}) FROM STDIN", [block]
+        )
 
     def _copy_rows(self, source: WatchedConnection, table: Followed, keys: Sequence[Sequence[str]]) -> None:
         plan = table.row_plan
@@ -174,7 +180,7 @@ class Dirty:
             return
         for name, listed in (
             (_rows(number), f"{table.columns}, 0::bigint AS {DIGEST}, false AS {CHANGED}"),
-            (_keys(number), f"{table.keys}, false AS {MOVED}"),
+            (_keys(number), f"{table.keys}, false AS {MOVED}, false AS {CHANGED}"),
             (_asked(number), table.keys),
         ):
             as_ = f"AS SELECT {listed} FROM {table.name} LIMIT 0"

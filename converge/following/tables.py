@@ -32,7 +32,7 @@ from converge.postgres.saved import is_whole
 DIGEST = '"converge.digest"'
 """Column beside a row: its digest in the source."""
 CHANGED = '"converge.changed"'
-"""Column beside a row: whether its key arrives as another value."""
+"""Column beside a row or a key: whether the key arrives as another value."""
 MOVED = '"converge.moved"'
 """Column beside a key: whether rows that refer to it may have changed with it."""
 _FLAG = ColumnPlan("converge.moved", "converge.moved", "", "boolean", False, "", "", read="`converge.moved`")
@@ -108,9 +108,10 @@ class Followed:
 
     @property
     def key_plan(self) -> TablePlan:
-        """The table with nothing but its key, which the target does not compute, and whether that has
-        moved."""
-        return replace(self.plan, columns=(*(replace(one, generated=None) for one in self.plan.keys), _FLAG))
+        """The table with nothing but its key, which the target does not compute, and whether that has moved,
+        and arrives as another value."""
+        keys = (replace(one, generated=None) for one in self.plan.keys)
+        return replace(self.plan, columns=(*keys, _FLAG, self._arrives_as_other))
 
     @property
     def row_plan(self) -> TablePlan:
@@ -120,8 +121,11 @@ class Followed:
         column = replace(
             _FLAG, source=DIGEST, target=DIGEST, nullable=True, read=digest, is_null=f"{digest} IS NULL"
         )
-        changed = replace(_FLAG, source=CHANGED, target=CHANGED, read=f"IF({self.changed or 0},1,0)")
-        return replace(self.plan, columns=(*self.plan.columns, column, changed))
+        return replace(self.plan, columns=(*self.plan.columns, column, self._arrives_as_other))
+
+    @property
+    def _arrives_as_other(self) -> ColumnPlan:
+        return replace(_FLAG, source=CHANGED, target=CHANGED, read=f"IF({self.changed or 0},1,0)")
 
     @property
     def spellings(self) -> int:
