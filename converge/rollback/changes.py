@@ -45,8 +45,6 @@ _STATEMENT = 1024 * 1024
 _BESIDE, _KEYS = "`converge_rows`", "`converge_keys`"
 _SPOOLED = 16 * 1024 * 1024
 _PLACES = ("delete", "swap", "update", "insert")
-
-
 Literals = tuple[str, ...]
 """MySQL expressions of a key's values."""
 

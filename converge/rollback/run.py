@@ -18,28 +18,31 @@ from pymysql.cursors import Cursor
 
 from converge.codes import Code
 from converge.errors import BlockedError, SourceError, first_of
-from converge.model.catalog import Table
 from converge.model.documents import document
 from converge.model.endpoint import Endpoint, same_server
 from converge.model.event import Said, Sink
-from converge.model.plan import Finding, Plan, TablePlan
-from converge.model.quote import my_name, pg_name
+from converge.model.plan import Finding
+from converge.model.quote import pg_name
 from converge.model.recorded import Recorded
 from converge.model.recovery import Approve, Removal
 from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
-from converge.mysql.definitions import next_values
-from converge.mysql.digest import changed_keys
 from converge.mysql.errors import explain
 from converge.mysql.privileges import read_privileges
 from converge.postgres.ledger import lock, upgrade
-from converge.postgres.made import sequence_values
-from converge.postgres.query import rows, value
 from converge.postgres.saved import without_idle_merges
 from converge.postgres.target import ledger_tables
 from converge.rollback.changes import Changed, Script
-from converge.rollback.inverse import noted_by, one_way, partly_lost
+from converge.rollback.findings import (
+    WRITING,
+    acting_triggers,
+    given_out,
+    going_back,
+    losses,
+    obstacles,
+    without_transactions,
+)
 from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
 from converge.run.blockers import blocked
 from converge.run.compared import Compared, Scope, compared, narrowed, require_whole, unfinished
@@ -53,8 +56,6 @@ _SESSION = (
     "time_zone='+00:00', foreign_key_checks=0, unique_checks=1, sql_safe_updates=0, "
     "default_tmp_storage_engine=InnoDB"
 )
-_WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
-"""Privileges that --apply needs."""
 _MOST = 20
 """Rows that an error names."""
 _CHANGE_IT = "change the row in the target so that the source's types hold it, and roll back again"
@@ -112,10 +113,10 @@ def prepare_rollback(source: Endpoint, target: Endpoint, options: Options, emit:
         left_out = _by_run(both, options)
         both, gone = _of_both_sides(both)
         left_out += gone
-        tables = _going_back(both.plan)
+        tables = going_back(both.plan)
         result.findings += [*left_out, *Scope(both).gone]
         if result.verdict != "blocked":
-            result.findings += _findings(both, tables)
+            result.findings += obstacles(both, tables)
             lock(both.target, "rollback")
             upgrade(target)
             with both.target.transaction():
@@ -204,7 +205,7 @@ def _changes(
         _require_prepared(both)
         if gone := Scope(both).gone:
             raise blocked(gone)
-        if acting := _acting(both):
+        if acting := acting_triggers(both):
             raise BlockedError(
                 f"{counted(len(acting), 'trigger')} of the source would act on the rows that come back",
                 code=Code.V131,
@@ -215,7 +216,7 @@ def _changes(
         here = stack.enter_context(closing(connect_source(source)))
         stack.enter_context(both.target.transaction())
         known = {table.name: table for table in both.catalog.tables}
-        tables = _going_back(both.plan)
+        tables = going_back(both.plan)
         names = ", ".join(pg_name(both.plan.schema, table.target) for table in tables)
         both.target.execute("SET LOCAL lock_timeout = '60s'")
         if tables:
@@ -225,15 +226,15 @@ def _changes(
             changed = Changed(here, both.target, both.plan.schema, table, known[table.source])
             script = stack.enter_context(closing(changed.script()))
             if script.rows:
-                if engine := _without_transactions(known[table.source]):
+                if engine := without_transactions(known[table.source]):
                     raise BlockedError(
                         f"{table.source}: {engine.message}", code=engine.code, hint=engine.hint
                     )
                 result.tables.append(Returned(table.source, script.inserted, script.updated, script.deleted))
             scripts.append((changed, script))
         moved = {one.source for one in result.tables}
-        losses = _losses(both, [table for table in tables if table.source in moved])
-        result.findings += [*left_out, *losses, *_numbers(both)]
+        lost_there = losses(both, [table for table in tables if table.source in moved])
+        result.findings += [*left_out, *lost_there, *given_out(both)]
         yield both.run, here, scripts
 
 
@@ -277,15 +278,6 @@ def _of_both_sides(both: Compared) -> tuple[Compared, list[Finding]]:
     return replace(both, plan=plan), [*findings, *keeping]
 
 
-def _without_transactions(table: Table) -> Finding | None:
-    """What is to be said of a table whose engine keeps what a statement has written."""
-    if table.engine.lower() == "innodb":
-        return None
-    words = f"it is {table.engine} in the source: nothing could be undone there"
-    hint = f"ALTER TABLE {my_name(table.name)} ENGINE=InnoDB;"
-    return Finding(Code.V136, "note", table.name, words, hint)
-
-
 @contextmanager
 def _as_writer(here: WatchedConnection, source: Endpoint) -> Iterator[None]:
     """Raises SourceError with what lets a user write, for one who may not, or a server that is read only."""
@@ -295,7 +287,7 @@ def _as_writer(here: WatchedConnection, source: Endpoint) -> Iterator[None]:
         refused = explain(error, source)
         if refused.code == Code.S004:
             own = read_privileges(here, source.database)
-            grant = own.grant(", ".join(one for one in _WRITING if not own.may(one)))
+            grant = own.grant(", ".join(one for one in WRITING if not own.may(one)))
             refused.hint = (
                 f"{grant}\nor a user who may write: --source mysql://USER@…; nothing has been changed"
             )
@@ -352,7 +344,7 @@ def _require_equal(changed: Changed) -> None:
 
 def _require_prepared(both: Compared, *, whole: bool = True) -> None:
     """Raises BlockedError where changes are not noted, or, if `whole`, not those of all tables."""
-    names = [pg_name(both.plan.schema, table.target) for table in _going_back(both.plan)]
+    names = [pg_name(both.plan.schema, table.target) for table in going_back(both.plan)]
     if "prepared" not in ledger_tables(both.target):
         unnoted = names
     else:
@@ -373,114 +365,3 @@ def _noted(both: Compared) -> tuple[tuple[str, int], ...]:
         return ()
     query = f"SELECT target_table, count(DISTINCT key) FROM {CHANGED} GROUP BY 1 ORDER BY 1"
     return tuple(both.target.execute(query.encode()).fetchall())
-
-
-def _going_back(plan: Plan) -> list[TablePlan]:
-    return [table for table in plan.tables if not table.rows]
-
-
-def _acting(both: Compared) -> list[tuple[str, str]]:
-    """Triggers of the source on tables that go back, and what is not known of them; with what to do."""
-    tables = {table.source for table in _going_back(both.plan)}
-    found = [
-        (f"{one.name} {one.when} on {one.table}", _removed(one.name))
-        for one in both.catalog.routines
-        if one.kind == "trigger" and one.table in tables
-    ]
-    if "triggers" in both.catalog.unreadable:
-        own = read_privileges(both.source, both.catalog.database)
-        found.append(("the source's user may not see which there are", own.grant("TRIGGER")))
-    return found
-
-
-def _removed(trigger: str) -> str:
-    name = my_name(trigger)
-    return f"SHOW CREATE TRIGGER {name}; -- keep it, to make the trigger again\nDROP TRIGGER {name};"
-
-
-def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
-    """What does not come back, or not as it is, and what has to be done before anything can."""
-    yield from _losses(both, tables)
-    yield from _shared_keys(both, tables)
-    names = {table.source for table in tables}
-    yield from filter(
-        None, (_without_transactions(table) for table in both.catalog.tables if table.name in names)
-    )
-    for words, statement in _acting(both):
-        message = f"{words}: it would act on the rows that come back"
-        yield Finding(Code.V131, "note", "source", message, statement)
-    own = read_privileges(both.source, both.catalog.database)
-    if lacking := [one for one in _WRITING if not own.may(one)]:
-        message = f"the user lacks {', '.join(lacking)}, which only --apply needs"
-        yield Finding(Code.V134, "note", "source", message, own.grant(", ".join(lacking)))
-
-
-def _shared_keys(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
-    """Tables in which rows of several keys of the source have one key in the target."""
-    known = {table.name: table for table in both.catalog.tables}
-    for table in tables:
-        if not (noted_by(table) and changed_keys(table.keys, known[table.source])):
-            continue
-        name = pg_name(both.plan.schema, table.target)
-        keys = ",".join(pg_name(column.target) for column in table.keys)
-        if value(both.target, f"SELECT EXISTS (SELECT FROM {name} GROUP BY {keys} HAVING count(*) > 1)"):
-            words = "several rows have one key in the target: a change of one of them ends --apply"
-            hint = "give each of these rows a key of its own, in both databases"
-            yield Finding(Code.V130, "lossy", table.source, words, hint)
-
-
-def _losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
-    """What changes in these tables and has no way back."""
-    columns = rows(both.target, "table_columns", schema=both.plan.schema)
-    known = {table.name: table for table in both.catalog.tables}
-    for table in tables:
-        ours = {one.target for one in table.columns}
-        if others := [column for name, column, *_ in columns if name == table.target and column not in ours]:
-            words = f"the source has no column for {', '.join(others)}"
-            yield Finding(Code.V130, "lossy", table.source, words)
-        # Without a key, rows that differ are deleted and inserted.
-        new = "new" if noted_by(table) else "new or changed"
-        unset = {
-            one.name: f"{new} rows get its default"
-            if one.nullable or one.default is not None
-            else f"it has no default, so no {new} row goes back"
-            for one in known[table.source].columns
-            if one.generated is None
-        }
-        arrived = {one.source for one in table.columns}
-        for absent, words in unset.items():
-            if absent not in arrived:
-                yield Finding(Code.V130, "lossy", f"{table.source}.{absent}", words)
-        if not noted_by(table):
-            words = "it has no key that goes back: where it changes, all rows do"
-            yield Finding(Code.V130, "note", table.source, words)
-        computed = {one.name for one in known[table.source].columns if one.generated}
-        for column in table.copied:
-            name = f"{table.source}.{column.source}"
-            if column.source in computed:
-                words = "the source computes it: another value in the target does not go back"
-                yield Finding(Code.V130, "lossy", name, words)
-            elif why := one_way(column):
-                words = f"what changes here does not go back: {why}; {unset[column.source]}"
-                yield Finding(Code.V130, "lossy", name, words)
-            elif words := partly_lost(column):
-                yield Finding(Code.V130, "lossy", name, f"where it changes, {words}: so they go back")
-
-
-def _numbers(both: Compared) -> Iterator[Finding]:
-    """Numbers that the target has given out, and the source would give out again."""
-    identities = [one for one in both.plan.identities if one.auto_increment]
-    ours = next_values(both.source, sorted(one.table for one in identities))
-    theirs = {name: number for name, _, number, _ in sequence_values(both.target, both.plan)}
-    for one in identities:
-        there = theirs.get(f"{one.table}.{one.column}", 0)
-        if there > ours.get(one.table, 1):
-            yield Finding(
-                Code.V135, "note", one.table, f"the next number is {there:,} in the target",
-                f"ALTER TABLE {my_name(one.table)} AUTO_INCREMENT = {there};",
-            )  # fmt: skip
-    for counter in both.plan.counters:
-        words = (
-            f"the sequence {counter.target} gives {theirs.get(counter.table, 0):,} next; set the row to that"
-        )
-        yield Finding(Code.V135, "note", counter.table, words)
