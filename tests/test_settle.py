@@ -202,7 +202,7 @@ def test_a_run_that_was_stopped_before_its_revisions_goes_on_with_them(
     assert stopped.value.hint == "converge migrate --resume"
     assert converge("report", "--target", scene.target, "-o", str(tmp_path / "run.md")).code == 0
     assert "A064" in (tmp_path / "run.md").read_text()
-    # What becomes of the source now is no concern of what is migrated.
+    # What is migrated does not depend on what becomes of the source now.
     mysql(scene.source, "ALTER TABLE child ADD more INT")
     (tmp_path / "converge.toml").write_text(
         f'[[database]]\nname = "one"\nsource = "{scene.source}"\ntarget = "{scene.target}"\n'

@@ -185,9 +185,7 @@ def require_whole(run: Recorded, options: Options, code: Code, hint: str) -> Non
         raise BlockedError(
             f"{counted(len(others), 'table')} of other runs would be left out",
             code=code,
-            details=first_of(
-                [f"{name}: run {other}" for name, other in sorted(run.elsewhere.items())], _SHOWN
-            ),
+            details=first_of(others, _SHOWN),
             hint=hint,
         )
 

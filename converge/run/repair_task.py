@@ -74,20 +74,25 @@ def repair_task(
     )  # fmt: skip
     _require_identity(both.target, [own[one.table].quoted for one in differ if one.gone])
     before, after = _around(both, plan, existing, list(own.values()))
-    if both.run is not None and tables and (following := read_following(both.target, both.run.run)):
-        ((server,),) = fetch(both.source, "SELECT @@server_uuid")
-        if server != following.log.server:
-            # Its rows may be older than the place from which following would go on.
-            after += [
-                f"DELETE FROM converge.{name} WHERE run_id = {both.run.run}" for name in ("proven", "follow")
-            ]
-    if both.run is not None and tables and "repair" in ledger_tables(both.target):
-        names = ", ".join(f"({both.run.run}, {pg_text(name)})" for name in own)
-        after.append(
+    if both.run is not None and tables:
+        after += _notes(both, both.run.run, list(own))
+    return RepairTask(plan.schema, tables, tuple(before), tuple(after), as_script)
+
+
+def _notes(both: Compared, run: int, tables: Sequence[str]) -> Iterator[str]:
+    """The statements that tell the ledger of it."""
+    following = read_following(both.target, run)
+    ((server,),) = fetch(both.source, "SELECT @@server_uuid")
+    if following is not None and server != following.log.server:
+        # Its rows may be older than the place from which following would go on.
+        for name in ("proven", "follow"):
+            yield f"DELETE FROM converge.{name} WHERE run_id = {run}"
+    if "repair" in ledger_tables(both.target):
+        names = ", ".join(f"({run}, {pg_text(name)})" for name in tables)
+        yield (
             "INSERT INTO converge.repair (run_id, source_table, xid) "
             f"SELECT *, pg_current_xact_id()::xid FROM (VALUES {names}) AS t"
         )
-    return RepairTask(plan.schema, tables, tuple(before), tuple(after), as_script)
 
 
 def _around(

@@ -51,14 +51,11 @@ def verify(
         workers = stack.enter_context(Workers(options.jobs, emit))
         with phase(result, emit, "plan"):
             both = stack.enter_context(compared(source, target, options, emit))
+            dry = repair is not None and repair.catches_up and repair.on_sql is not None
             if repair is not None:
                 require_repairable(both, repair)
-            dry = repair is not None and repair.catches_up and repair.on_sql is not None
-            if repair is not None and not dry:
-                # Before the snapshot: what an epoch of `follow` brings after it would be reverted, and its
-                # place in the log is a later one.
-                lock(both.target, "sync" if repair.catches_up else "verify")
-                require_not_cut_over(both.target, both.plan.schema, both.plan.targets.values())
+                if not dry:
+                    _keep_others_out(both, "sync" if repair.catches_up else "verify")
             plan, scope = _scope(both, result, come=dry and both.plan.mode == "create")
         workers.connect(source, target)
         workers.gate = gate = Gate(options.limits, both.source, emit)
@@ -93,6 +90,13 @@ def verify(
             synced = repair is not None and repair.catches_up
             _record(source, both, level, scope.partly, result, synced=synced)
     return result
+
+
+def _keep_others_out(both: Compared, command: str) -> None:
+    """Before the snapshot: what an epoch of `follow` brings after it would be reverted, and its place in the
+    log is a later one. Raises BlockedError for others at work, and after a cutover."""
+    lock(both.target, command)
+    require_not_cut_over(both.target, both.plan.schema, both.plan.targets.values())
 
 
 @dataclass

@@ -105,7 +105,7 @@ class Field:
                         json.loads(value, parse_float=_Number, parse_int=_Number, object_pairs_hook=members)
                     )
                 except ValueError:
-                    return value  # a text that is no such JSON, where the target has JSON
+                    return value  # a text that is not such JSON, where the target has JSON
             case "double":
                 return float(value)
         return tuple(sorted(value.split(self.separator) if self.separator else value))
