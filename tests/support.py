@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import forkserver
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,6 +53,7 @@ def converge(*arguments: str, folder: str = "", **environment: str) -> Ran:
     The process is forked from one that has imported everything, which saves half a second of a command's
     start; `python -m converge` itself is run by tests/test_working_folder.py and others.
     """
+    warm_up()
     with TemporaryDirectory(prefix="converge-test-") as place:
         out, err = Path(place, "out"), Path(place, "err")
         how = (arguments, {**ENVIRONMENT, **environment}, folder, out, err)
@@ -68,6 +70,7 @@ def converge(*arguments: str, folder: str = "", **environment: str) -> Ran:
 _FORKS = multiprocessing.get_context("forkserver")
 
 
+@cache
 def warm_up() -> None:
     """Starts the process from which the commands are forked, before the product starts one of its own."""
     _FORKS.set_forkserver_preload(["warm"])
