@@ -329,8 +329,46 @@ def test_files_that_set_no_mode_keep_their_values(
     assert mysql(mysql_8033.database_url("shop"), query) == [(0, "0000-00-00", 1782907200)]
     mysql_8033.drop_database("shop")
     (tmp_path / "shop.u.sql").write_text(MYDUMPER + "INSERT INTO `u` VALUES ('long');")
-    with pytest.raises(DumpError, match="Data too long"):
+    with pytest.raises(DumpError, match="Data truncated for column 'a'"):
         load([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (b"INSERT INTO `t` VALUES (1,'','','0000-00-00','\xff\xfe',1.5),"
+         b"(2,'M\xc3\xbcll','a','2024-01-01','',2)", ""),
+        (b"INSERT INTO `t` VALUES (1,'M\xfcll','a','2024-01-01','',2)", "Incorrect string value"),
+        (b"INSERT INTO t VALUES (1,'','a','2024-01-01','','3x')", "Data truncated for column 'n'"),
+        (b"INSERT INTO `t` (`n`, `d`, `e`, `a`) VALUES (1,'2024-01-01','',2)", "Field 'v' doesn't"),
+        (b"INSERT INTO `t` VALUES (1,'','a','2023-02-31','',2)", "Out of range value for column 'd'"),
+        (b"INSERT INTO `t` VALUES (1,'','a','2024-01-01','',2.125)", "Data truncated for column 'n'"),
+        (b"INSERT IGNORE INTO t VALUES (1,'','a','2024-01-01','',2),(1,'','a','2024-01-01','',2)", "Dupl"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("mode", ["", "SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO';\n", "SET SQL_MODE='';\n"])
+def test_no_value_is_changed_by_a_mode_that_is_not_strict(
+    mode: str, rows: bytes, words: str, load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    text = "CREATE TABLE `t` (`a` int PRIMARY KEY, `v` varchar(4) NOT NULL, `e` enum('a','b') NOT NULL, "
+    text += "`d` date NOT NULL, `b` blob, `n` decimal(5,2));\n"
+    (tmp_path / "old.sql").write_bytes(f"SET NAMES utf8mb4;\n{mode}{text}".encode() + rows + b";\n")
+    if words:
+        with pytest.raises(DumpError, match=rf"line \d: MySQL would not store what the dump has: {words}"):
+            load([tmp_path / "old.sql"])
+    else:
+        loader = load([tmp_path / "old.sql"])
+        query = "SELECT a, v, cast(e + 0 AS signed), cast(d AS char), hex(b), n FROM t ORDER BY a"
+        found = [tuple(map(str, row)) for row in mysql(mysql_8033.database_url(loader.made), query)]
+        assert found == [("1", "", "0", "0000-00-00", "FFFE", "1.50"),
+                         ("2", "Müll", "1", "2024-01-01", "", "2.00")]  # fmt: skip
+
+
+def test_no_index_is_cut_by_a_mode_that_is_not_strict(load: Callable[..., Loader], tmp_path: Path) -> None:
+    text = "SET SQL_MODE='';\nCREATE TABLE t (a varchar(2000), KEY k (a)) CHARSET utf8mb4;\n"
+    write(tmp_path, long__sql=text)
+    with pytest.raises(DumpError, match="Specified key was too long"):
+        load([tmp_path / "long.sql"])
 
 
 def test_rows_that_mydumper_has_counted_must_be_there(

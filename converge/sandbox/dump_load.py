@@ -27,18 +27,29 @@ _NO_ESCAPES = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 # Of a session alone, such as sql_log_bin, which mysqldump sets where the source has GTIDs.
 _OF_LOADING = "SESSION_VARIABLES_ADMIN"
 # For files that set neither, such as those of mydumper before 0.14 and of mysqldump --compact: rows are as
-# they were stored (also an id of 0, and 0000-00-00), and timestamps are in UTC, as both programs write them.
+# they were stored (also an id of 0, 0000-00-00, and the '' of an ENUM), and timestamps are in UTC, as both
+# programs write them. What a mode that is not strict changes is a warning: see _unlike.
 _OF_SESSION = (
-    "SET SESSION time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ONLY_FULL_GROUP_BY,"
-    "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+    "SET SESSION time_zone = '+00:00', max_error_count = 65535, sql_mode = "
+    "'NO_AUTO_VALUE_ON_ZERO,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 )
+# Warnings of an INSERT whose rows are as the dump has them: deprecated words (1287, 1681, 3719, 3778), bytes
+# that are no text, in a binary column (1300; in a text they are 1366, too), and a generated column that
+# divides by 0 (1365).
+_LIKE_STORED = frozenset({1287, 1300, 1365, 1681, 3719, 3778})
+# Of a CREATE TABLE: an index that was cut, a VARCHAR that became a TEXT.
+_UNLIKE_MADE = frozenset({1071, 1246})
+_TRUNCATED = 1265
+_OF_COLUMN = re.compile(r"for column '(.*)' at row")
 # What a consistent snapshot takes.
 _OF_READING = "RELOAD, PROCESS, REPLICATION CLIENT"
 _EVENT = re.compile(rb"\bEVENT\b.*?\bON\s+SCHEDULE\b", re.IGNORECASE | re.DOTALL)
 _COMMENT = rb"(?:/\*!\d*\s*)?"
 _CREATE = re.compile(_COMMENT + rb"CREATE\b", re.IGNORECASE)
+_INSERT = re.compile(_COMMENT + rb"(?:INSERT|REPLACE)\b", re.IGNORECASE)
 _IF = rb"(?:(?:/\*!\d*\s*)?IF\s+(?:NOT\s+)?EXISTS\s*(?:\*/\s*)?)?"
 _NAME = rb"(?:`(?P<quoted>(?:[^`]|``)+)`|(?P<plain>[^\s;`/*]+))"
+_INTO = re.compile(rb"\bINTO\s+" + _NAME, re.IGNORECASE)
 _USE = re.compile(_COMMENT + rb"USE\s+" + _NAME, re.IGNORECASE)
 _DATABASE = re.compile(
     _COMMENT + rb"(?P<verb>CREATE|DROP|ALTER)\s+(?:DATABASE|SCHEMA)\s+" + _IF + _NAME, re.IGNORECASE
@@ -261,6 +272,52 @@ class Loader:
             connection.query(text)
         except pymysql.MySQLError as error:
             raise refused(error, stream.name, statement) from error
+        if words := _unlike(connection, text):
+            raise DumpError(
+                f"{stream.name}, line {statement.line}: MySQL would not store what the dump has: {words}",
+                code=Code.X007,
+                hint="make the dump again, by a mysqldump of the source's version and "
+                "--default-character-set=utf8mb4; or correct the statement",
+            )
+
+
+def _unlike(connection: pymysql.Connection, text: bytes) -> str:
+    """The server's warning of a value, row, or index that is not as the statement has it; empty without one.
+
+    The SQL mode that mysqldump sets is not strict: 'Müller' in latin1, sent as utf8mb4, would be 'M'.
+    """
+    insert = _INSERT.match(text)
+    if not (insert or _CREATE.match(text)) or not connection._result.warning_count:  # type: ignore[attr-defined]
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW WARNINGS")
+        found = [(level, number, str(words)) for level, number, words in cursor.fetchall()]
+    if not insert:
+        return next((words for _, number, words in found if number in _UNLIKE_MADE), "")
+    # Thousands of rows may have the same one.
+    different = {(level, number, words.partition(" at row ")[0]): words for level, number, words in found}
+    lost = (
+        words
+        for (level, number, _), words in different.items()
+        if number not in _LIKE_STORED
+        and not (level == "Warning" and number == _TRUNCATED and _is_enum(connection, text, words))
+    )
+    return next(lost, "")
+
+
+def _is_enum(connection: pymysql.Connection, insert: bytes, words: str) -> bool:
+    """Whether the warning is about an ENUM: its '' of index 0, which is no label, is truncated to itself.
+
+    So is another text that is no label, and the plan counts both (V022).
+    """
+    table, column = _INTO.search(insert), _OF_COLUMN.search(words)
+    if not (table and column):
+        return False
+    query = (
+        "SELECT count(*) FROM information_schema.columns WHERE table_schema = database() AND "
+        f"data_type = 'enum' AND table_name = {my_text(_name(table))} AND column_name = {my_text(column[1])}"
+    )
+    return _value(connection, query) == "1"
 
 
 def databases_of(server: Server) -> frozenset[str]:
