@@ -360,6 +360,53 @@ def test_a_unique_prefix_promises_more(
     assert told == ([] if serves else [("t.once", f"({unique})")])
 
 
+def test_an_expression_is_not_taken_for_another(databases: tuple[str, str], tmp_path: Path) -> None:
+    """An index of the target over some expression says nothing about one of the source's."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE u (id INT PRIMARY KEY, name VARCHAR(20), email VARCHAR(20), gone DATETIME, tag INT, "
+        "UNIQUE live ((CASE WHEN gone IS NULL THEN email END)), UNIQUE both_ (tag, (UPPER(name))), "
+        "UNIQUE skipped (name, tag), KEY by_length ((LENGTH(email))), UNIQUE less (id, (tag + 1)))",
+    )
+    postgres(
+        target,
+        "CREATE TABLE u (id int PRIMARY KEY, name varchar(20), email varchar(20), gone timestamp);"
+        "CREATE UNIQUE INDEX own ON u (lower(name)); CREATE UNIQUE INDEX pair ON u (id, lower(name))",
+    )
+    map_ = written(tmp_path, '[[column]]\nmatch = { table = "u", column = "tag" }\nskip = true\n')
+    ran = plan(source, target, "--map", map_)
+    told = {one["object"]: one["message"] for one in found(ran, "L017")}
+    # A row has its own id, so nothing is lost of `less`.
+    assert told.keys() == {"u.live", "u.both_", "u.skipped"}
+    assert all("no unique key on (" in message for message in told.values())
+    assert told["u.live"].endswith("; its unique indexes over expressions are not compared: own, pair")
+    assert "not compared" not in told["u.skipped"]
+    (missing,) = found(ran, "L031")
+    assert missing["message"].startswith("indexes that the target does not have: by_length (")
+
+
+def test_a_btree_serves_no_search_of_words_or_places(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, a TEXT, b TEXT, c TEXT, g POINT NOT NULL SRID 0, "
+        "h POINT NOT NULL SRID 0, FULLTEXT words (a), FULLTEXT named (b), FULLTEXT done (c), "
+        "SPATIAL KEY (g), SPATIAL KEY (h))",
+    )
+    postgres(
+        target,
+        "CREATE TABLE t (id int PRIMARY KEY, a text, b text, c text, g point, h point);"
+        "CREATE INDEX ON t (a); CREATE INDEX named ON t (b); CREATE INDEX ON t USING gist (g);"
+        "CREATE INDEX done ON t USING gin (to_tsvector('simple', c))",
+    )
+    (missing,) = found(plan(source, target), "L031")
+    assert missing["message"] == (
+        "indexes that the target does not have: SPATIAL h (h(32)), FULLTEXT named (b), FULLTEXT words (a)"
+    )
+    assert "INDEX" not in missing["hint"]
+
+
 def test_checks_over_the_same_columns_are_the_same(databases: tuple[str, str]) -> None:
     """Their names and words differ: what Django calls t_chk_1 in MySQL is t_n_check in PostgreSQL."""
     source, target = databases

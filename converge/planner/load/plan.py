@@ -32,6 +32,8 @@ BOOKKEEPING = frozenset(
      "goose_db_version", "sequelizemeta"}
 )  # fmt: skip
 """Tables in which applications keep which of their own migrations have run: each database has its own."""
+_SEARCHES = ("FULLTEXT", "SPATIAL")
+"""Kinds of index whose searches no B-tree serves."""
 
 
 def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_rows: bool) -> None:
@@ -286,12 +288,16 @@ def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, .
         listed = ", ".join(map(str, index.parts))
         if own is not None:
             _say(draft, "index", name, own.name, "the target's own key over the same columns")
-        elif index.unique and "" not in columns:
+        elif index.unique:
             message = f"unique in the source, but the target has no unique key on ({listed})"
+            over = [one.name for one in match.own.indexes if one.unique and "" in one.columns]
+            if over and any(part.expression for part in index.parts):
+                message += f"; its unique indexes over expressions are not compared: {', '.join(over)}"
             draft.left(Code.L017, "index", name, message)
         else:
             if (match.own.quoted, columns) not in keys:
-                missing.append(f"{index.name} ({listed})")
+                kind = f"{index.kind} " if index.kind in _SEARCHES else ""
+                missing.append(f"{kind}{index.name} ({listed})")
                 whole = "" not in columns and not any(part.prefix for part in index.parts)
                 if index.kind == "BTREE" and whole:
                     statements.append(later_index(match.own.quoted, columns))
@@ -305,15 +311,20 @@ def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, .
 def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | None:
     """The target's index that serves for the source's: over the same columns, or the same prefixes of them; a
     unique one over fewer columns, which promises more; for one that is not unique, one that begins with its
-    columns, or has its name: MySQL has no index over some rows (Airflow's idx_dag_run_queued_dags)."""
+    columns, or has its name: MySQL has no index over some rows (Airflow's idx_dag_run_queued_dags).
+
+    Expressions are not compared, and both sides name them '': UNIQUE ((lower(a))) would be any other.
+    """
     whole = {name for name, part in zip(columns, index.parts, strict=True) if not part.prefix} - {""}
     same = any(part.prefix for part in index.parts) and _prefixes(index, columns)
     for own in match.own.indexes:
+        if index.kind in _SEARCHES and own.method in ("btree", "hash"):
+            continue
         if index.unique:
-            equal = same.search(own.restore[0]) if same else own.columns == columns
+            equal = same and same.search(own.restore[0])
             serves = own.unique and (bool(equal) or set(own.columns) <= whole)
         else:
-            serves = own.columns[: len(columns)] == columns
+            serves = "" not in columns and own.columns[: len(columns)] == columns
         if (serves and not own.predicate) or (own.name == index.name and not index.unique):
             return own
     return None
