@@ -322,6 +322,28 @@ def test_the_implied_default_of_an_enum_is_lacking(databases: tuple[str, str]) -
     assert finding["evidence"] == "DEFAULT: lacking"
 
 
+def test_a_default_of_null_is_none(databases: tuple[str, str]) -> None:
+    """DEFAULT NULL of a type with a length is kept, as NULL::character varying."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9) DEFAULT 'x', b DECIMAL(5,2) DEFAULT 1, "
+        "c VARCHAR(9) DEFAULT 'x', d VARCHAR(9) DEFAULT 'NULL::')",
+    )
+    postgres(
+        target,
+        "CREATE DOMAIN word AS varchar(9) DEFAULT 'x'; CREATE TABLE t (id int PRIMARY KEY, "
+        "a varchar(9) DEFAULT NULL, b numeric(5,2) DEFAULT NULL, c word DEFAULT NULL, "
+        "d varchar(9) DEFAULT 'NULL::', more varchar(9) NOT NULL DEFAULT NULL, free varchar(9) DEFAULT NULL)",
+    )
+    ran = plan(source, target)
+    (finding,) = found(ran, "L036")
+    assert finding["evidence"] == "DEFAULT: a, b, c"
+    more, free = found(ran, "L005")
+    assert (more["object"], "has no default" in more["message"]) == ("t.more", True)
+    assert (free["object"], free["message"].endswith("rows get NULL")) == ("t.free", True)
+
+
 def test_columns_of_many_tables_that_do_less(databases: tuple[str, str]) -> None:
     source, target = databases
     for number in range(11):

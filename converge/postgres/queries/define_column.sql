@@ -43,7 +43,9 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int,
                             WHERE e.enumtypid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
                             ORDER BY e.enumsortorder),
            'nullable', NOT (a.attnotnull OR t.typnotnull),
-           'default', CASE a.attgenerated WHEN '' THEN coalesce(x.text, t.typdefault, '') ELSE '' END,
+           -- Of a type with a length DEFAULT NULL is kept, as NULL::character varying. More than that has brackets.
+           'default', CASE WHEN a.attgenerated = '' THEN
+               regexp_replace(coalesce(x.text, t.typdefault, ''), '^NULL::.*', '') ELSE '' END,
            -- An identity's sequence is the column's own; a default's is what nextval() names. A name in a text is
            -- looked up at each call, so nothing depends on it.
            'sequence', coalesce(
