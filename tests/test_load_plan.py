@@ -234,6 +234,34 @@ def test_foreign_keys_are_the_same_by_what_they_refer_to_and_do(
         }
 
 
+@pytest.mark.parametrize("off", ["child", "parent"])
+def test_a_foreign_key_that_is_switched_off_blocks(databases: tuple[str, str], off: str) -> None:
+    """Dropped for the load it would come back enforced: nobody but a superuser can restore it so."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE parent (id INT PRIMARY KEY); CREATE TABLE child (id INT PRIMARY KEY, p INT, "
+        "FOREIGN KEY (p) REFERENCES parent (id));"
+        "INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1, 1)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, "
+        f"p int CONSTRAINT fk REFERENCES parent); ALTER TABLE {off} DISABLE TRIGGER ALL",
+    )
+    for table in ("child", "parent"):
+        # Also where only one of both is loaded.
+        (finding,) = found(plan(source, target, "--include", table), "L008")
+        assert (finding["severity"], finding["object"]) == ("block", table)
+        assert "fk on public.child is switched off" in finding["message"].replace('"', "")
+    ran = load(source, target)
+    assert ran.code == 3, ran.err
+    postgres(target, found(plan(source, target), "L008")[0]["hint"])
+    ran = load(source, target)
+    assert (ran.json["verdict"], found(ran, "L050")) == ("verified", []), ran.err
+    assert converge("verify", "--source", source, "--target", target).code == 0
+
+
 def test_one_cause_is_one_finding(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, a DATETIME, b DATETIME, c INT, d INT, e INT, f INT)")

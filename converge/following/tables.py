@@ -161,6 +161,13 @@ def followed(
     tables = []
     for number, table in enumerate(plan.tables):
         own = _require_followed(table, existing.by_name.get(table.target))
+        if off := [key for key in existing.keys_of({own.quoted}) if key.off]:
+            raise BlockedError(
+                f"{table.source} cannot be followed: the foreign key {off[0].name} on {off[0].table} "
+                "is switched off, and could not be restored so",
+                code=Code.W007,
+                hint=off[0].switch_on,
+            )
         _require_followed_parents(by_name[table.source], catalog.database, numbers)
         tables.append(_followed(source, number, table, own, by_name[table.source]))
     for here in [by_name[table.source] for table in plan.tables]:

@@ -118,6 +118,14 @@ class OwnForeignKey:
         return f"ALTER TABLE {self.table} VALIDATE CONSTRAINT {pg_name(self.name)}" if asked else ""
 
     @property
+    def switch_on(self) -> str:
+        """Statements for a key that is off, which only a superuser could restore so."""
+        # Some of its triggers are its parent's.
+        tables = dict.fromkeys((self.table, self.parent))
+        ways = [*(f"ALTER TABLE {name} ENABLE TRIGGER ALL;" for name in tables), f"-- or: {self.remove};"]
+        return "\n".join(ways)
+
+    @property
     def orphans(self) -> str:
         """The query that counts rows without a parent (MATCH SIMPLE: a NULL refers to nothing)."""
         pairs = [*zip(map(pg_name, self.columns), map(pg_name, self.parent_columns), strict=True)]

@@ -106,7 +106,7 @@ def _around(
         raise BlockedError(
             f"the foreign key {off[0].name} on {off[0].table} is switched off, and could not be restored so",
             code=Code.V123,
-            hint=f"ALTER TABLE {off[0].table} ENABLE TRIGGER ALL; or drop the key",
+            hint=off[0].switch_on,
         )
     # At once, or others could hold what is asked for next.
     locked = dict.fromkeys([*quoted, *(name for key in keys for name in (key.table, key.parent))])

@@ -43,6 +43,9 @@ def plan_own_keys(draft: Draft, loading: Loading) -> None:
 
 
 def _foreign_key(draft: Draft, loading: Loading, object_: str, key: OwnForeignKey) -> None:
+    if key.off:
+        message = f"the foreign key {key.name} on {key.table} is switched off, and could not be restored so"
+        draft.find(Code.L008, object_, message, key.switch_on)
     draft.do("shared", object_, key.remove, "the target's foreign keys are dropped while rows are loaded")
     draft.do("foreign key", object_, ";\n".join(key.restore), "the target's foreign key, as it was")
     if key.validate and _checked(draft, loading, key):
