@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import NewDatabase
 from revisions import execute, folder, revision
 from support import Ran, converge, mysql, postgres
 
@@ -91,6 +92,49 @@ def test_a_new_target_is_stamped_and_brought_to_the_newest(scene: Scene) -> None
     written = scene.folder / "report.md"
     assert converge("report", "--target", scene.target, "-o", str(written)).code == 0
     assert "ran more" in written.read_text()
+
+
+def test_revisions_are_recorded_in_every_run_whose_tables_they_change(
+    scene: Scene, mysql_8033: Server, new_mysql_database: NewDatabase
+) -> None:
+    """Two runs of one source, and one of another, have made the tables of the schema."""
+    mysql(scene.source, "CREATE TABLE lone (id INT PRIMARY KEY); INSERT INTO lone VALUES (1)")
+    other = new_mysql_database(mysql_8033)
+    mysql(other, "CREATE TABLE far (id INT PRIMARY KEY); INSERT INTO far VALUES (1)")
+    runs = (
+        ("--exclude", "lone"), ("--include", "lone"), ("--source", other),
+        ("--include", "lone", "--recreate"),
+    )  # fmt: skip
+    for more in runs:
+        ran = converge("migrate", *scene.where, *more, "--yes")
+        assert ran.code == 0, ran.err
+    # As `recover` leaves a run.
+    postgres(scene.target, "UPDATE converge.run SET state = 'recovered' WHERE id = 4")
+    statements = (
+        "ALTER TABLE parent ADD note text, ADD number serial",
+        "CREATE UNIQUE INDEX by_number ON parent (number)",
+        "CREATE UNIQUE INDEX by_lone ON lone (id)",
+        "ALTER TABLE far ADD CONSTRAINT known CHECK (id > 0)",
+        "CREATE TABLE extra (id int PRIMARY KEY)",
+    )
+    revision(scene.folder, "more", execute(*statements))
+    ran = converge("migrations", "run", "--target", scene.target, *scene.alembic)
+    assert ran.code == 0, ran.err
+
+    def changed(run: int) -> list[str]:
+        source = other if run == 3 else scene.source
+        ran = converge("verify", "--source", source, "--target", scene.target, "--run", str(run), "--json")
+        return [one["object"] for one in ran.json["findings"] if one["code"] == "V111"]
+
+    assert [changed(run) for run in (1, 2, 3)] == [[], [], []]
+    # Each has what is on its tables, and the last of them what is on none.
+    postgres(scene.target, "DROP INDEX by_number, by_lone")
+    postgres(scene.target, "ALTER TABLE far DROP CONSTRAINT known")
+    postgres(scene.target, "DROP TABLE extra")
+    assert [changed(run) for run in (1, 2, 3)] == [
+        ["index public.by_number"], ["index public.by_lone"],
+        ["constraint known on public.far", "table public.extra"],
+    ]  # fmt: skip
 
 
 def test_an_untested_revision_is_refused_and_the_rows_stay(scene: Scene) -> None:

@@ -21,7 +21,7 @@ from converge.postgres.catalog import shape_now
 from converge.postgres.existing import read_existing
 from converge.postgres.following import Following
 from converge.postgres.query import lock_room, value
-from converge.postgres.recorded import last_made, objects_there, record_made
+from converge.postgres.recorded import objects_there, record_made, runs_with_tables
 
 _TUNING = frozenset(
     {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",
@@ -142,18 +142,27 @@ def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
     What others had changed before stays a difference.
     """
-    runs = last_made(connection)
-    before = [shape_now(connection, schema) for _, schema, _ in runs]
+    runs = runs_with_tables(connection)
+    before = {schema: shape_now(connection, schema) for schema in {schema for _, schema, _ in runs}}
     try:
         yield
     finally:
-        for (run, schema, made), then in zip(runs, before, strict=True):
+        for schema, then in before.items():
             now = shape_now(connection, schema)
-            others = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
-            meant = {name for name in others if made.objects.get(name) == then.get(name)}
-            kept = {name: text for name, text in made.objects.items() if name not in meant}
-            objects = kept | {name: now[name] for name in meant if name in now}
-            record_made(connection, run, Made(objects, made.next_values, READER))
+            changed = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
+            whole = {name: _whole(name, now) for name in now.keys() - then.keys()}
+            in_schema = [(run, made) for run, of, made in runs if of == schema]
+            for run, made in in_schema:
+                # New tables, views and functions are the last run's.
+                wholes = {*made.objects, *(whole if run == in_schema[0][0] else ())}
+                meant = {
+                    name
+                    for name in changed
+                    if made.objects.get(name) == then.get(name) and whole.get(name, name) in wholes
+                }
+                kept = {name: text for name, text in made.objects.items() if name not in meant}
+                objects = kept | {name: now[name] for name in meant if name in now}
+                record_made(connection, run, Made(objects, made.next_values, READER))
 
 
 def _judged(shape: Mapping[str, str]) -> dict[str, str]:
@@ -184,6 +193,13 @@ def _only_unique(name: str, text: str, added: Container[str]) -> bool:
 def _belongs(text: str, others: Collection[str]) -> bool:
     """Whether the object is a part of one of these tables, views or columns."""
     return json.loads(text).get("of") in others
+
+
+def _whole(name: str, shape: Mapping[str, str]) -> str:
+    """What the object is a part of in the end: the table of a column's sequence; else the object itself."""
+    while of := json.loads(shape.get(name, "{}")).get("of"):
+        name = of
+    return name
 
 
 @dataclass(frozen=True, slots=True)

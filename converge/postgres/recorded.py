@@ -89,16 +89,22 @@ def record_made(connection: psycopg.Connection[Any], run: int, made: Made) -> No
     )
 
 
-def last_made(connection: psycopg.Connection[Any]) -> list[tuple[int, str, Made]]:
-    """The last run of each schema whose record the role may change, with what it has made."""
+def runs_with_tables(connection: psycopg.Connection[Any]) -> list[tuple[int, str, Made]]:
+    """The runs of which a table was not made again, with the schema and what each has made, the last first.
+
+    None where the role may not change the record.
+    """
     tables = ledger_tables(connection)
     if not all(
         name in tables and tables[name].readable and tables[name].writable for name in ("run", "plan")
     ):
         return []
     rows = connection.execute(
-        "SELECT DISTINCT ON (r.target_schema) r.id, r.target_schema, p.made FROM converge.run r "
-        "JOIN converge.plan p ON p.run_id = r.id WHERE p.made IS NOT NULL ORDER BY r.target_schema, r.id DESC"
+        "SELECT id, target_schema, made FROM converge.run JOIN converge.plan ON run_id = id WHERE id IN ("
+        "SELECT DISTINCT ON (target_schema, value) id FROM converge.run JOIN converge.plan ON run_id = id "
+        # A load that keeps the rows of all tables has none.
+        "LEFT JOIN jsonb_each_text(targets) ON true WHERE made IS NOT NULL AND state <> 'recovered' "
+        "ORDER BY target_schema, value, id DESC) ORDER BY id DESC"
     ).fetchall()
     return [(run, schema, found) for run, schema, made in rows if (found := _made(made)) is not None]
 
