@@ -105,6 +105,36 @@ def test_a_table_whose_rows_stay_asks_for_nothing(databases: tuple[str, str], tm
     assert postgres(target, "SELECT n, more FROM t") == [(1, 1)]
 
 
+def test_a_table_whose_rows_stay_lacks_what_it_lacks(databases: tuple[str, str], tmp_path: Path) -> None:
+    """What rows are written later is the same for it as for a table that is loaded."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE p (id INT PRIMARY KEY, code INT UNIQUE); CREATE TABLE t (id INT PRIMARY KEY, "
+        "e ENUM('x', 'y') NOT NULL, a INT, b INT, c INT, n INT DEFAULT 7, UNIQUE once (a), UNIQUE twice (b), "
+        "CONSTRAINT gone FOREIGN KEY (a) REFERENCES p (id), "
+        "CONSTRAINT stays FOREIGN KEY (b) REFERENCES p (id) ON DELETE CASCADE, "
+        "CONSTRAINT positive CHECK (c > 0)); INSERT INTO p VALUES (1, 1); INSERT INTO t (id) VALUES (1)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE p (id int PRIMARY KEY, code int); INSERT INTO p VALUES (1, 1);"
+        "CREATE TABLE t (id int PRIMARY KEY, e text, a int, b int REFERENCES p, c int, n int);"
+        "INSERT INTO t VALUES (1, 'x', NULL, NULL, NULL, 7), (2, 'x', 5, 1, 1, 7), (3, 'x', 5, 1, 1, 7)",
+    )
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        postgres(target, "CREATE UNIQUE INDEX CONCURRENTLY broken ON t (a)")
+    map_ = written(tmp_path, '[[table]]\nmatch = { table = "*" }\nrows = "target"\n')
+    ran = plan(source, target, "--map", map_)
+    told = {(one["code"], one["object"]) for one in ran.json["findings"] if one["code"][0] == "L"}
+    assert told == {
+        ("L011", "p"), ("L011", "t"), ("L017", "p.code"), ("L017", "t.once"), ("L017", "t.twice"),
+        ("L018", "t.gone"), ("L032", "t"), ("L035", "t.stays"), ("L036", "t"),
+    }  # fmt: skip
+    assert found(ran, "L036")[0]["evidence"] == "NOT NULL: e; DEFAULT: e, n"
+    assert [one["name"] for one in ran.json["not_migrated"]] == ["p", "t"]
+
+
 def test_a_column_that_is_not_compared_is_a_loss(databases: tuple[str, str], tmp_path: Path) -> None:
     """Of rows that stay in the target: what cannot be converted is in neither digest."""
     source, target = databases

@@ -41,7 +41,7 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         if rule.section == "column" and rule.settings.get("to"):
             draft.find(Code.L028, name, f"to = in {rule.place} is not used: the target has its own type")
     losses = "lossy, as declared" if decided.changes else "lossless"
-    if lacking := ", ".join(_lacking(match, column)):
+    if lacking := ", ".join(_lacking(match, column.name)):
         losses += f"; the target's column lacks {lacking}"
         draft.noted.add(name)
     draft.done("column", name, f"{own.name} {own.type}", losses)
@@ -86,9 +86,9 @@ def _number(draft: Draft, match: Match, table: Table, column: Column) -> None:
         draft.find(Code.L024, name, cause, hint, cause=cause)
 
 
-def _lacking(match: Match, column: Column) -> Iterator[str]:
+def _lacking(match: Match, name: str) -> Iterator[str]:
     """Attributes of the source's column, for rows that are written later, that the target's column lacks."""
-    own = match.columns[column.name]
+    column, own = match.source.column(name), match.columns[name]
     # In PostgreSQL only a trigger does it; which columns one sets is not known.
     fired = any(
         one.before_update and one.enabled in ("ENABLE", "ENABLE ALWAYS") for one in match.own.triggers
@@ -99,7 +99,7 @@ def _lacking(match: Match, column: Column) -> Iterator[str]:
         yield "the generated expression"
     checks = (one.condition for one in match.own.conditions if one.columns == (own.name,))
     nullable = own.nullable and not any(map(_IS_FILLED.fullmatch, checks))
-    if nullable and not match.source.column(column.name).nullable:
+    if nullable and not column.nullable:
         yield "NOT NULL"
     has_default = column.initial is not None or column.default_is_expression
     if has_default and not (own.default or own.sequence or own.generated):
@@ -197,17 +197,6 @@ def note_kinds(draft: Draft, match: Match, table: Table) -> None:
     if computed := [column.name for column, own in columns if own.generated and not column.generated]:
         listed = ", ".join(computed)
         draft.find(Code.L015, table.name, f"computed by the target, so compared and not copied: {listed}")
-    lacking = defaultdict[str, list[str]](list)
-    for column, _ in columns:
-        for attribute in _lacking(match, column):
-            lacking[attribute].append(column.name)
-    if lacking:
-        draft.find(
-            Code.L036, table.name, f"the target's columns lack {', '.join(lacking)}",
-            "a migration of the application",
-            evidence="; ".join(f"{attribute}: {', '.join(names)}" for attribute, names in lacking.items()),
-            cause="the target's columns lack attributes of the source's",
-        )  # fmt: skip
     domains = [
         f"{column.name} ({own.type} over {own.base})"
         for column, own in columns
@@ -216,3 +205,18 @@ def note_kinds(draft: Draft, match: Match, table: Table) -> None:
     if domains:
         listed = ", ".join(domains)
         draft.find(Code.L016, table.name, f"COPY tests the conditions of domains by row: {listed}")
+
+
+def note_lacking(draft: Draft, match: Match) -> None:
+    """What the target's columns lack of the source's attributes."""
+    lacking = defaultdict[str, list[str]](list)
+    for column in match.columns:
+        for attribute in _lacking(match, column):
+            lacking[attribute].append(column)
+    if lacking:
+        draft.find(
+            Code.L036, match.source.name, f"the target's columns lack {', '.join(lacking)}",
+            "a migration of the application",
+            evidence="; ".join(f"{attribute}: {', '.join(names)}" for attribute, names in lacking.items()),
+            cause="the target's columns lack attributes of the source's",
+        )  # fmt: skip

@@ -19,7 +19,7 @@ from converge.model.quote import my_name, pg_name, toml_text
 from converge.planner.counters import note_sequences
 from converge.planner.draft import Draft
 from converge.planner.keys import later_index
-from converge.planner.load.columns import note_kinds, plan_own_column
+from converge.planner.load.columns import note_kinds, note_lacking, plan_own_column
 from converge.planner.load.constraints import note_checks, note_unique
 from converge.planner.load.match import Loading, Match, alike
 from converge.planner.load.restore import counted_rows, kept, note_full, note_rows, plan_own_keys, rows_of
@@ -105,7 +105,7 @@ def _may_load(draft: Draft, match: Match) -> bool:
 
 
 def _keep(draft: Draft, match: Match, table: Table) -> None:
-    """Its columns only serve to compare the rows: what else is wrong with them does not matter."""
+    """Its columns only serve to compare the rows, and what they lack is a loss for those of later."""
     quiet = draft.quiet()
     columns = [plan_own_column(quiet, match, table, column) for column in table.columns]
     if known := tuple(column for column in columns if column is not None):
@@ -113,6 +113,7 @@ def _keep(draft: Draft, match: Match, table: Table) -> None:
     # Its sequence stays, too: no next value is set that could be beyond its end.
     losses = (one for one in quiet.findings if one.level == "lossy" and one.code != Code.P158)
     draft.kept_losses[table.name] = [*losses]
+    note_lacking(draft, match)
     rows_of(draft, match)
     draft.left_out(match.source, kept(match.own))
 
@@ -130,6 +131,7 @@ def _table(draft: Draft, match: Match, table: Table) -> bool:
     rows = rows_of(draft, match)
     draft.tables[table.name] = table_plan(draft, table, match.own.name, known, rows)
     note_kinds(draft, match, table)
+    note_lacking(draft, match)
     draft.done("table", table.name, match.own.name, "into the existing table")
     return True
 
@@ -205,13 +207,17 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
     over = defaultdict[tuple[str, frozenset[str]], list[OwnForeignKey]](list)
     for own in loading.existing.foreign_keys:
         over[own.table, frozenset(own.columns)].append(own)
-    for name in draft.tables:
+    # A table whose rows stay has its outcomes, and lacks keys as others do; slower queries are not new to it.
+    quiet = draft.quiet()
+    quiet.alike = draft.alike
+    for noted, name in (*((draft, name) for name in draft.tables), *((quiet, name) for name in draft.kept)):
         match = loading.matches[name]
-        _indexes(draft, match, keys)
+        _indexes(noted, match, keys)
         for key in match.source.foreign_keys:
             columns = frozenset(map(match.target, key.columns))
-            _foreign_key(draft, loading, match, key, over[match.own.quoted, columns])
-        _checks(draft, match)
+            _foreign_key(noted, loading, match, key, over[match.own.quoted, columns])
+        _checks(noted, match)
+    draft.findings += (one for one in quiet.findings if one.code != Code.L031)
     loaded = {table.target for table in draft.tables.values()}
     for name, tables in loading.existing.materialized:
         if loaded.intersection(tables):
@@ -318,7 +324,7 @@ def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | No
     whole = {name for name, part in zip(columns, index.parts, strict=True) if not part.prefix} - {""}
     same = any(part.prefix for part in index.parts) and _prefixes(index, columns)
     for own in match.own.indexes:
-        if index.kind in _SEARCHES and own.method in ("btree", "hash"):
+        if not own.valid or (index.kind in _SEARCHES and own.method in ("btree", "hash")):
             continue
         if index.unique:
             equal = same and same.search(own.restore[0])
