@@ -58,6 +58,20 @@ MADE: dict[str, tuple[str, str, str, list[str], list[str]]] = {
     "single_half": ("FLOAT", "numeric", "{} / 2", ["16777215"], []),
     "cents": ("FLOAT", "real", "{} * 100", ["19.99", "-3e-5", "0", "-0e0"], []),
     "cents_wide": ("FLOAT", "float8", "{} * 100", ["19.99"], []),
+    # CONVERT_TZ gives its argument where the time in UTC is none that a TIMESTAMP could have.
+    "utc": ("DATETIME", "timestamptz", "CONVERT_TZ({}, '+02:00', '+00:00')",
+            ["1970-01-01 02:00:01", "2024-02-29 10:00:00"],
+            ["1965-05-05 10:00:00", "1970-01-01 01:59:59", "1970-01-01 02:00:00", "9999-12-31 23:59:59"]),
+    "utc_text": ("VARCHAR(30)", "timestamptz", "CONCAT(CONVERT_TZ({}, '+02:00', '+00:00'), '+00')",
+                 ["2024-02-29 10:00:00.125"], ["1965-05-05 10:00:00.125"]),
+    "utc_else": ("DATETIME", "timestamp", "IF({} < '1970-01-02', {} - INTERVAL 2 HOUR, "
+                 "CONVERT_TZ(CONVERT_TZ({}, '+02:00', '+01:00'), '+01:00', '+00:00'))",
+                 ["1965-05-05 10:00:00", "2024-02-29 10:00:00"], ["9999-12-31 23:59:59"]),
+    "one_bit": ("BIT(1)", "boolean", "IF({} = 1, 'false', 'true')", [], ["\0", "\1"]),
+    "other_bit": ("BIT(1)", "boolean", "1 - {}", ["\0", "\1"], []),
+    "half_bits": ("BIT(8)", "int", "{} / 2", ["\4"], ["\5"]),
+    "below_bits": ("BIT(8)", "numeric(20,0)", "-{}", ["\4"], []),
+    "clamped": ("DECIMAL(20,0)", "numeric(20,0)", "{} * 1e10", ["1000000000"], ["10000000000"]),
 }  # fmt: skip
 
 
@@ -78,7 +92,9 @@ def test_only_a_whole_value_is_taken(databases: tuple[str, str], tmp_path: Path)
             for name, way in MADE.items()
         ),
     )
-    planned = {one["object"]: one for one in found(plan(source, target, "--map", map_), "V048")}
+    asked = plan(source, target, "--map", map_)
+    assert asked.code == 3, asked.err
+    planned = {one["object"]: one for one in found(asked, "V048")}
     counts = {name: int(one["message"].split()[0]) for name, one in planned.items()}
     assert counts == {f"{name}.v": bad for name, (_, bad) in expected.items() if bad}
     assert {one["severity"] for one in planned.values()} == {"block"}
@@ -106,6 +122,11 @@ def test_only_a_whole_value_is_taken(databases: tuple[str, str], tmp_path: Path)
     assert texts["single_half"] == ["8388607.5"]
     assert texts["cents"] == ["1999", "-0.003", "0", "-0"]
     assert texts["cents_wide"] == ["1998.9999771118164"]
+    assert texts["utc"] == ["1970-01-01 00:00:01+00", "2024-02-29 08:00:00+00"]
+    assert texts["utc_text"] == ["2024-02-29 08:00:00.125+00"]
+    assert texts["utc_else"] == ["1965-05-05 08:00:00", "2024-02-29 08:00:00"]
+    assert (texts["other_bit"], texts["half_bits"], texts["below_bits"]) == (["true", "false"], ["2"], ["-4"])
+    assert texts["clamped"] == ["1" + "0" * 19]
 
 
 def test_an_enum_of_what_a_type_prints_needs_no_map(databases: tuple[str, str]) -> None:
@@ -305,6 +326,8 @@ CUT: dict[str, tuple[str, str, str, list[str], list[str]]] = {
     "padded": ("INT(9) ZEROFILL", "IF({} > 9, {}, CONCAT({}))", "bigint", ["5", "12"], []),
     "long": ("DECIMAL(60,2)", "INSERT({}, 30, 1, '0')", "numeric(60,2)", ["1" + "0" * 40], ["1" * 40]),
     "bits": ("BIT(64)", "REGEXP_REPLACE({} + 0, '[0-9]{2}$', '00')", "numeric(20,0)", ["d"], ["abcdefgh"]),
+    "said_number": ("INT", "IF({} = 1, 'yes', 'no')", "text", ["1", "0"], []),
+    "said_bit": ("BIT(1)", "IF({} = 1, 'yes', 'no')", "text", ["\0", "\1"], []),
     # MySQL writes doubles of 1e15 and more, and those below 1e-4, with an exponent.
     "epoch_us": ("BIGINT", "FROM_UNIXTIME({} / 1e6)", "timestamptz", ["1700000000012346", "5000000"], []),
     "epoch_ms": ("BIGINT", "FROM_UNIXTIME({} / 1000)", "timestamptz", ["1700000000012", "5000"], []),

@@ -77,6 +77,22 @@ def lossless(
     return _ALL if _ALL in back else " OR ".join(f"({way})" for way in back)
 
 
+def unconverted(using: str, given: str, value: str) -> str:
+    """MySQL condition: CONVERT_TZ has not converted what `given` is made of; empty for a `using` without it.
+
+    Of a time that in UTC is none of TIMESTAMP's, before 1970 or, depending on the server, after 2038 or 3001,
+    it gives the argument itself, without a warning. Its result is then the same in any zone.
+    """
+    tree = exp.Paren(this=parsed(using))
+    calls = [call for call in tree.find_all(exp.ConvertTimezone) if _varies(call)]
+    for call in reversed(calls):  # The inner ones first: an outer one is replaced with what is in it.
+        utc, other = (exp.ConvertTimezone(**{**call.args, "target_tz": exp.Literal.string(zone)}).copy()
+                      for zone in ("+00:00", "+01:00"))  # fmt: skip
+        converted = exp.NEQ(this=utc, expression=other)
+        call.replace(exp.If(this=converted, true=call.copy(), false=exp.Null()))
+    return f"NOT ({as_bytes(_sql(tree).replace(COLUMN, value))} <=> {as_bytes(given)})" if calls else ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Ways:
     """The ways back from an expression's result, any of which is enough."""
@@ -96,6 +112,8 @@ class _Ways:
             return
         if not _varies(node):
             yield self.same(result, _sql(node))
+            # A text is no value of a number's type.
+            yield f"{as_bytes(result)}={as_bytes(_sql(node))}"
         elif isinstance(node, exp.Column):
             yield self.same(result, self.value)
             if self.rounded:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from converge.mapping.inverse import lossless
+from converge.mapping.inverse import lossless, unconverted
 from converge.mapping.rules import Rule, setting
 from converge.mapping.sql import expression
 from converge.model.catalog import Column, Table
@@ -27,7 +27,7 @@ from converge.types.temporal import Date, Datetime, Time
 
 _TIMES = Date.types | Datetime.types | Time.types
 _TEXTS = TEXTUAL | Json.types
-_EXACT = Integer.types | Decimal.types
+_EXACT = Integer.types | Decimal.types | Bit.types
 _CASELESS = frozenset({"boolean", "cidr", "inet", "uuid"})
 """Types whose values have no upper and lower case."""
 _MADE_TIMES = {
@@ -40,6 +40,7 @@ _MADE_TIMES = {
 }
 _FSP = 6
 _LONGEST = 2**32 - 1
+_AS_NUMBER = {"float": "*1e0", "bit": "+0"}
 _INTEGER_DIGITS, _MOST_DIGITS, _MOST_SCALE = 20, 65, 30
 
 
@@ -61,6 +62,8 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     column, own = made_kind(value.column, value.to, rules), value.changed or _stored(value.column)
     given = expression(using, own)
     new = adopted(given, column)
+    if missed := unconverted(using, given, own):
+        new = f"IF({missed},NULL,{new})"
     where = f"NOT (CAST({new} AS BINARY) <=> CAST({own} AS BINARY))"
     change = Change("using", using, where, "are changed by the map's expression")
     other_kind = not accepted and column is not value.column
@@ -99,9 +102,12 @@ def made_equal(table: Table, value: Value) -> Search:
 
 
 def _stored(column: Column) -> str:
-    """MySQL expression of a column's value; a FLOAT as a double, because its own text has six digits."""
-    name = my_name(column.name)
-    return f"({name}*1e0)" if column.type == "float" else name
+    """MySQL expression of a column's value.
+
+    A FLOAT as a double, because its own text has six digits; a BIT as a number, because its text are bytes.
+    """
+    name, arithmetic = my_name(column.name), _AS_NUMBER.get(column.type)
+    return f"({name}{arithmetic})" if arithmetic else name
 
 
 def _stand_in(column: Column, to: str) -> Column | None:
@@ -147,11 +153,10 @@ def _same(column: Column, new: str, old: str) -> str:
         # Midnight is the day, and zeros at the end of a fraction say nothing.
         days = (f"TRIM(TRAILING ' 00:00:00' FROM {_without_zeros(one)})" for one in (new, old))
         return "=".join(map(as_bytes, days))
-    if type_ in _EXACT | Bit.types:
+    if type_ in _EXACT:
         # Of a text and an exact number MySQL compares the nearest doubles; and of a quotient the comparison
         # sees digits that its text has not.
-        exact = column if type_ in Bit.types else replace(column, type="decimal")
-        return f"{new}={old} AND {adopted(new, exact)}={old}"
+        return f"{new}={old} AND {adopted(new, replace(column, type='decimal'))}={old}"
     if type_ in Binary.types:
         equal = f"{as_bytes(new)}={as_bytes(old)}"
     elif type_ in _TEXTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from converge.model.catalog import Column
 from converge.types.as_number import INTEGERS, at_scale, ends
 from converge.types.base import BYTEA, Family, Form, Value
-from converge.types.integer import as_boolean
+from converge.types.integer import as_boolean, whole
 from converge.types.sql import base_name, sizes
 from converge.types.traps import Trap
 
@@ -17,7 +17,7 @@ class Bit(Family):
     targets = frozenset({"bit", "bit varying", "boolean", "bytea"}) | _NUMBERS
 
     def adopted(self, expression: str, column: Column) -> str:
-        return f"CAST({expression} AS UNSIGNED)"
+        return whole(expression, "UNSIGNED")
 
     def form(self, value: Value) -> Form:
         base, own, number = base_name(value.to), value.column.precision or 1, f"({value.sql}+0)"

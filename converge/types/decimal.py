@@ -29,7 +29,9 @@ class Decimal(Family):
         number = f"CAST({digits} AS DECIMAL({precision},{scale}))"
         # A double's text has an exponent from 1e15 on and below 1e-4, and then not all of its digits.
         exact = f"CAST({expression} AS DECIMAL({precision},{scale}))"
-        whole = f"{only(expression, _EXPONENT)} IS NOT NULL AND {exact}*1e0={expression}*1e0"
+        # The cast gives 99 for 100, and of twenty digits both are the same double.
+        fits = f"ABS({expression})<1e{precision - scale} AND {exact}*1e0={expression}*1e0"
+        whole = f"{only(expression, _EXPONENT)} IS NOT NULL AND {fits}"
         return f"IFNULL({number},IF({whole},{exact},NULL))"
 
     def form(self, value: Value) -> Form:

@@ -27,10 +27,7 @@ class Integer(Family):
         return self.targets if column.type == "bigint" else self.targets - {"interval"}
 
     def adopted(self, expression: str, column: Column) -> str:
-        digits = only(expression, "-?(0|[1-9][0-9]*)", "([.]0*)?")
-        number = f"CAST({digits} AS {'UNSIGNED' if column.unsigned else 'SIGNED'})"
-        # The cast gives the greatest number for one that is greater.
-        return f"IF({digits}=CAST({number} AS CHAR),{number},NULL)"
+        return whole(expression, "UNSIGNED" if column.unsigned else "SIGNED")
 
     def form(self, value: Value) -> Form:
         base, column = base_name(value.to), value.column
@@ -45,6 +42,14 @@ class Integer(Family):
             return as_digits(form, value)
         form = replace(form, traps=_outside(value, "inexact" if base in FLOATS else "out_of_range"))
         return replace(form, target_text=partial(_integral, value.to)) if base in FLOATS else form
+
+
+def whole(expression: str, kind: str) -> str:
+    """MySQL expression of an integer, SIGNED or UNSIGNED; NULL where an expression gives none."""
+    digits = only(expression, "-?(0|[1-9][0-9]*)", "([.]0*)?")
+    number = f"CAST({digits} AS {kind})"
+    # The cast gives the greatest number for one that is greater.
+    return f"IF({digits}=CAST({number} AS CHAR),{number},NULL)"
 
 
 def _as_interval(value: Value) -> Form:
