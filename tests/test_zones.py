@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
+
 from support import converge, mysql, postgres
 
 TABLE = """
@@ -38,5 +41,51 @@ def test_values_are_those_of_the_servers_zone(databases: tuple[str, str]) -> Non
         )
         refused = converge("migrate", "--source", source, "--target", target, "--recreate", "--yes")
         assert refused.code == 3 and "V032" in refused.err + refused.out
+    finally:
+        mysql(source, "SET GLOBAL time_zone = %s", zone)
+
+
+ODD = """
+SET SESSION sql_mode = '';
+CREATE TABLE visit (
+  id INT PRIMARY KEY, at TIMESTAMP NULL, wall DATETIME AS (at) VIRTUAL, hour TINYINT AS (HOUR(at)) VIRTUAL,
+  year VARCHAR(9) AS (DATE_FORMAT(at, '%Y')) VIRTUAL, half INT AS (HOUR(at) / 2) VIRTUAL,
+  late VARCHAR(9) AS (IF(HOUR(at) > 20, 'late', '')) VIRTUAL);
+INSERT INTO visit (id, at) VALUES (1, '2001-02-03 10:00:00'), (2, 0), (3, NULL), (4, '2001-02-03 11:00:00')
+"""
+ODD_MAP = """
+[[column]]
+match = { type = "datetime" }
+policy = { zero_date = "null" }
+[[column]]
+match = { type = "timestamp" }
+policy = { zero_date = "null" }
+[[column]]
+match = { column = "half" }
+policy = { no_result = "null" }
+[[column]]
+match = { column = "late" }
+using = "NULLIF({}, '')"
+"""
+
+
+def test_a_zero_time_is_zero_in_every_zone(databases: tuple[str, str], tmp_path: Path) -> None:
+    """CONVERT_TZ makes NULL of it. What an expression gives in another form than MySQL stores is counted."""
+    source, target = databases
+    ((zone,),) = mysql(source, "SELECT @@GLOBAL.time_zone")
+    mysql(source, "SET GLOBAL time_zone = '+08:00'")
+    try:
+        mysql(source, ODD)
+        asked = converge("plan", "--source", source, "--target", target, "--json")
+        told = {(one["code"], one["object"]) for one in asked.json["findings"] if one["severity"] == "block"}
+        assert told == {("V010", "visit.at"), ("V010", "visit.wall"), ("V048", "visit.half")}
+        map_ = tmp_path / "map.toml"
+        map_.write_text(ODD_MAP)
+        ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_), "--json")
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+        assert postgres(target, "SELECT id, wall, hour, year, half, late FROM visit ORDER BY id") == [
+            (1, datetime(2001, 2, 3, 10), 10, "2001", 5, None), (2, None, 0, "0000", 0, None),
+            (3, None, None, None, None, None), (4, datetime(2001, 2, 3, 11), 11, "2001", None, None),
+        ]  # fmt: skip
     finally:
         mysql(source, "SET GLOBAL time_zone = %s", zone)

@@ -263,7 +263,9 @@ def _zoned(column: Column, columns: Mapping[str, Column], zone: str) -> str:
         if other is None:
             return found[0]
         if other.type == "timestamp":
-            return f"CONVERT_TZ({my_name(other.name)},'+00:00',{my_text(zone)})"
+            # A zero TIMESTAMP is that in every zone, and CONVERT_TZ makes NULL of it.
+            name = my_name(other.name)
+            return f"IF({name}=0,{name},CONVERT_TZ({name},'+00:00',{my_text(zone)}))"
         inner = _zoned(other, columns, zone)
         return f"({inner})" if inner else found[0]
 

@@ -53,8 +53,12 @@ def made_kind(column: Column, to: str, rules: Sequence[Rule]) -> Column:
 
 def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     """The value in the server's zone and as a map's `using` makes it, before any policy."""
+    stored = my_name(value.column.name)
     if value.column.zoned:
-        value = replace(value, changed=adopted(value.column.zoned, value.column))
+        changed = adopted(value.column.zoned, value.column)
+        # Where MySQL stores a value in another form, 5.5 as 6 for example, the expression may give none.
+        lost = Trap("no_result", f"{stored} IS NOT NULL AND {changed} IS NULL")
+        value = replace(value, changed=changed, losses=(lost,))
     using = setting(rules, "using")[0]
     if not using:
         return value, None
@@ -69,10 +73,10 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     other_kind = not accepted and column is not value.column
     # NULL may be what the map means, but not of a value of another kind, nor in a column that takes none.
     meant = column.nullable and not other_kind
-    losses = [Trap("no_result", f"{given if meant else own} IS NOT NULL AND {new} IS NULL")]
+    losses = [Trap("no_result", f"{given if meant else stored} IS NOT NULL AND {new} IS NULL")]
     if meant:
-        losses.append(Trap("made_null", f"{own} IS NOT NULL AND {given} IS NULL"))
-    null = f"{given} IS NULL" if meant else f"({own} IS NULL AND {given} IS NULL)"
+        losses.append(Trap("made_null", f"{stored} IS NOT NULL AND {given} IS NULL"))
+    null = f"{given} IS NULL" if meant else f"({stored} IS NULL AND {given} IS NULL)"
     rounds = value.column.type in Floating.types
     # The text of a double may have fewer digits than the double.
     judged = new if rounds and column.type not in Floating.types else given
