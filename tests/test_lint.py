@@ -185,19 +185,22 @@ _LIMITS = """
 CREATE TABLE item (
   id int unsigned AUTO_INCREMENT PRIMARY KEY, stock int unsigned NOT NULL, ratio float unsigned,
   big bigint unsigned, price decimal(9,2) unsigned, debt int, hash binary(4), raw varbinary(8), any_size blob,
-  made varbinary(4) AS (UNHEX(LEFT(MD5(price), 8))) STORED
+  made varbinary(4) AS (UNHEX(LEFT(MD5(price), 8))) STORED, gross double(8,2), net float(8,2), free double
 );
 CREATE TABLE line (id int PRIMARY KEY, item int unsigned, FOREIGN KEY (item) REFERENCES item (id));
+INSERT INTO item (stock, gross, net) VALUES (1, 19.987, 19.987), (2, 123456.78, 0.1), (3, -0.005, -7)
 """
 
 
-def test_limits_that_the_types_of_the_target_do_not_have(both_databases: tuple[str, str]) -> None:
+def test_limits_that_the_types_of_the_target_do_not_have(
+    both_databases: tuple[str, str], tmp_path: Path
+) -> None:
     """One finding, without the numbers that a sequence or a foreign key gives, and what has a CHECK."""
     source, target = both_databases
     mysql(source, _LIMITS)
     ran = converge("migrate", "--source", source, "--target", target, "--json")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
-    (limits,) = (one for one in ran.json["findings"] if one["code"] == "F013")
+    limits, digits = (one for one in ran.json["findings"] if one["code"] == "F013")
     assert limits["message"] == (
         "the target takes what MySQL refuses: negative numbers in item.stock, item.ratio, item.big; "
         "more bytes than declared in item.hash, item.raw"
@@ -206,6 +209,17 @@ def test_limits_that_the_types_of_the_target_do_not_have(both_databases: tuple[s
         postgres(target, statement)
     with pytest.raises(psycopg.errors.CheckViolation):
         postgres(target, "INSERT INTO item (stock) VALUES (-1)")
+    assert digits["message"] == "the target does not round to the digits of item.gross, item.net"
+    map_ = tmp_path / "map.toml"
+    map_.write_text(digits["hint"])
+    again = ("--source", source, "--target", target, "--recreate", "--yes", "--map", str(map_), "--json")
+    ran = converge("migrate", *again)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert "digits" not in "".join(one["message"] for one in ran.json["findings"] if one["code"] == "F013")
+    stored = mysql(source, "SELECT CAST(gross AS CHAR), CAST(net AS CHAR) FROM item ORDER BY id")
+    assert postgres(target, "SELECT gross::text, net::text FROM item ORDER BY id") == stored
+    postgres(target, "INSERT INTO item (stock, gross) VALUES (4, 0.126)")
+    assert postgres(target, "SELECT gross::text FROM item WHERE stock = 4") == [("0.13",)]
 
 
 def test_load_mode_of_an_application(

@@ -9,11 +9,14 @@ from sqlglot import exp
 from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.quote import pg_name
+from converge.planner.decision import column_entry
 from converge.planner.difference.statements import WHOLE
 from converge.planner.draft import Draft
 from converge.planner.lint.retype import retype
 from converge.translate import Untranslatable, parse_query
 from converge.types import TEXTS, Value, base_name, form
+from converge.types.as_number import FLOATS
+from converge.types.floating import Floating
 
 _NUMBERS = frozenset({*WHOLE, "numeric", "real", "double precision"})
 
@@ -51,12 +54,12 @@ def _note_types(
 
 
 def _note_limits(draft: Draft, tables: Sequence[Table]) -> None:
-    """One finding for columns that take what MySQL refuses, with a CHECK for the first.
+    """One finding for columns that take what MySQL refuses, with a CHECK for the first; one for DOUBLE(M,D).
 
     A DECIMAL UNSIGNED has a CHECK, a generated column looks at its length itself, and a target table may have
     CHECKs of its own.
     """
-    negative, longer = dict[str, str](), dict[str, str]()
+    negative, longer, rounded = dict[str, str](), dict[str, str](), dict[str, str]()
     for table in tables if draft.loading is None else ():
         given = {name for key in table.foreign_keys for name in key.columns}
         check = f"ALTER TABLE {draft.qualified(table.name)} ADD CHECK"
@@ -68,11 +71,20 @@ def _note_limits(draft: Draft, tables: Sequence[Table]) -> None:
             elif column.type in ("binary", "varbinary") and base == "bytea" and not plan.generated:
                 check_length = f"{check} (octet_length({name}) <= {column.length});"
                 longer[f"{table.name}.{column.name}"] = check_length
+            digits = column.type in Floating.types and column.scale is not None
+            if digits and base in FLOATS and not plan.generated:
+                lines = [f'to = "numeric({column.precision},{column.scale})"']
+                # The double that a FLOAT is has more digits than MySQL shows.
+                lines += [f'using = "ROUND({{}}, {column.scale})"'] * (column.type == "float")
+                rounded[f"{table.name}.{column.name}"] = column_entry(table, column, *lines)
     words = [f"negative numbers in {', '.join(negative)}"] * bool(negative)
     words += [f"more bytes than declared in {', '.join(longer)}"] * bool(longer)
     if words:
         message = f"the target takes what MySQL refuses: {'; '.join(words)}"
         draft.find(Code.F013, draft.schema, message, next(iter((negative | longer).values())))
+    if rounded:
+        message = f"the target does not round to the digits of {', '.join(rounded)}"
+        draft.find(Code.F013, draft.schema, message, "\n".join(rounded.values()))
 
 
 def conditions(draft: Draft, table: Table) -> Iterator[str]:
