@@ -249,6 +249,9 @@ class Catalog:
     """The most that were in use at a time since the server has started. 0 when it is not known."""
     settings: tuple[str, ...] = ()
     """Settings of the server that change what expressions give, as ``name = value``; not MySQL's defaults."""
+    strict: bool = True
+    """Whether sessions begin with a strict SQL mode, in which an INSERT must have a value for each NOT NULL
+    column without a default."""
 
     def objects(self) -> Iterator[tuple[str, str]]:
         """Every object as (kind, name): what a plan must account for, each exactly once."""

@@ -49,8 +49,8 @@ def read_catalog(connection: Connection[Any], own: Privileges, only: Container[s
     With `only` it is these tables alone, without the numbers that their next rows get, nor routines' sources.
     """
     database = own.name
-    query = "SELECT VERSION(), @@character_set_database, @@max_allowed_packet"
-    version, charset, max_packet = fetch(connection, query)[0]
+    query = "SELECT VERSION(), @@character_set_database, @@max_allowed_packet, @@GLOBAL.sql_mode"
+    version, charset, max_packet, sql_mode = fetch(connection, query)[0]
 
     def rows(name: str) -> list[Row]:
         return read_rows(connection, name, database)
@@ -98,7 +98,7 @@ def read_catalog(connection: Connection[Any], own: Privileges, only: Container[s
     routines = with_sources(connection, routines) if only is None else routines
     return Catalog(
         database, version, charset, tables, views, routines, own.account, own.unreadable, max_packet,
-        _used_connections(connection), _settings(connection),
+        _used_connections(connection), _settings(connection), "STRICT_" in sql_mode,
     )  # fmt: skip
 
 

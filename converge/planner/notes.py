@@ -15,8 +15,11 @@ from converge.model.plan import Finding, Severity, made_names
 from converge.model.quote import my_name
 from converge.model.words import counted
 from converge.mysql.capabilities import capabilities
+from converge.planner.decision import column_entry
 from converge.planner.draft import Draft
 from converge.postgres.capabilities import Capability, lacking_for
+from converge.types import TEXTS, base_name
+from converge.types.as_number import FLOATS, INTEGERS
 
 SNAPSHOTS = frozenset({"InnoDB", ""})
 """Storage engines with snapshots."""
@@ -38,6 +41,8 @@ def note_source(draft: Draft, planned: Sequence[Table]) -> None:
             f"{setting}: views, generated columns and CHECKs are migrated as MySQL's default has them",
             "read what they calculate; SET GLOBAL changes the source",
         )  # fmt: skip
+    if not catalog.strict:
+        _note_implicit_defaults(draft, planned)
     for engine in sorted({table.engine for table in planned} - SNAPSHOTS):
         names = [table.name for table in planned if table.engine == engine]
         what = (
@@ -45,6 +50,33 @@ def note_source(draft: Draft, planned: Sequence[Table]) -> None:
         )
         draft.find(Code.P072, engine, f"{what}: {', '.join(names)}")
     _note_unseen(draft, planned)
+
+
+def _note_implicit_defaults(draft: Draft, planned: Sequence[Table]) -> None:
+    """Columns that an INSERT may leave out in MySQL alone (MySQL 8.0 manual, "Data Type Default Values").
+
+    Not those of keys: no two rows have a primary key of 0 or '', and few have a parent with it.
+    """
+    found = dict[str, str]()
+    for table in planned:
+        given = {name for key in table.foreign_keys for name in key.columns}
+        given.update(table.primary_key.columns if table.primary_key else ())
+        for plan in draft.tables[table.name].columns:
+            column = table.column(plan.source)
+            filled = column.auto_increment or column.generated or column.default_is_expression
+            needs = not (plan.nullable or plan.default or plan.identity or plan.generated)
+            implicit = not (column.nullable or filled or column.initial is not None or column.name in given)
+            if needs and implicit:
+                base = base_name(plan.target_type)
+                value = "0" if base in {*INTEGERS, *FLOATS, "numeric"} else "''" if base in TEXTS else "'…'"
+                found[f"{table.name}.{column.name}"] = column_entry(table, column, f'default = "{value}"')
+    if found:
+        draft.find(
+            Code.P162, "source",
+            "sql_mode is not strict: MySQL stores '' or 0, and the target refuses the row, where an INSERT "
+            f"leaves out {counted(len(found), 'column')} without a DEFAULT: {', '.join(found)}",
+            next(iter(found.values())),
+        )  # fmt: skip
 
 
 def _note_unseen(draft: Draft, planned: Sequence[Table]) -> None:
