@@ -44,7 +44,12 @@ With `using` a value can be of another kind: what the expression gives is then t
 without that.
 
 A FLOAT stands in an expression as the double that it is: 19.989999771118164, where MySQL shows 19.99. What
-becomes `real` again is rounded to one.
+becomes `real` again is rounded to one. A BIT stands there as its number.
+
+`CONVERT_TZ` converts only times that a TIMESTAMP can hold in UTC: after 1970-01-01 00:00:00, and until
+2038, or 3001 from MySQL 8.0.28 on. MySQL returns other times as they are, without a warning. Rows with such
+a result are refused (V048). Write what they mean into the expression: `IF({} < '1970-01-02' OR {} =
+'9999-12-31 23:59:59', {}, CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00'))`.
 
 ### What a map's expression loses
 
