@@ -152,7 +152,7 @@ def _put_back(before: Existing) -> Iterator[Step]:
     yield from (run_sql(*index.restore[1:]) for index in removable(tables) if index.restore[1:])
     yield from (run_sql(statement) for key in keys for statement in key.restore)
     yield from (run_sql(key.validate) for key in keys if key.validate)
-    yield run_sql(drop_saved("app", tables["hollow"]))
+    yield run_sql(drop_saved("app", tables["hollow"].name))
     for table in tables.values():
         for trigger in table.triggers:
             yield run_sql(trigger.switch(table.quoted, trigger.enabled))

@@ -149,6 +149,12 @@ def test_rows_of_others_are_not_removed_for_them(arguments: list[str]) -> None:
     postgres(target, "UPDATE kept SET body = 'mine' WHERE id = 8")
     ran = converge("migrate", *arguments, "--resume", "--on-bad-row", "reject")
     assert "error[T019]" in ran.err
+    # Nothing was done: the run is what it was.
+    assert converge("status", "--target", target, "--json").json["verdict"] == "differs"
+    ended = "SELECT state, json_array_length(report -> 'rejects') FROM converge.run"
+    assert postgres(target, ended) == [("finished", 6)]
+    verified = converge("verify", *arguments[:4], "--json").json["findings"]
+    assert [one for one in verified if one["severity"] == "block" and one["code"] == "V114"] == []
     assert postgres(target, "SELECT count(*) FROM kept WHERE body IN ('mine', 'new')") == [(2,)]
     postgres(target, "DELETE FROM kept WHERE id = 70000")
     postgres(target, "CREATE TABLE note (id INT REFERENCES kept ON DELETE CASCADE)")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from proxy import Proxy
 from support import converge, migrated, mysql, postgres
 
 from converge import api
@@ -44,6 +46,9 @@ DELETE FROM keyless WHERE number = 5 LIMIT 3;
 INSERT INTO keyless SELECT * FROM keyless WHERE number = 7 LIMIT 2;
 INSERT INTO hollow VALUES (1);
 """
+
+
+ASIDE = "SELECT relname FROM pg_class WHERE relname ~ '^(saved|kept) ' AND relkind = 'r'"
 
 
 @pytest.fixture
@@ -202,3 +207,96 @@ def test_a_load_is_resumed_without_the_targets_own_triggers(databases: tuple[str
     assert postgres(target, "SELECT count(*) FROM log") == [(0,)]
     postgres(target, "INSERT INTO item VALUES (3, 'c')")
     assert postgres(target, "SELECT item FROM log") == [(3,)]
+
+
+def loaded_with_rejects(pair: tuple[str, str], folder: Path, rows: str) -> tuple[str, ...]:
+    """A load that has finished, with one row that the target has refused, beside a table with rows of its
+    own; its options."""
+    source, target = pair
+    mysql(
+        source,
+        "CREATE TABLE role (id INT PRIMARY KEY, name TEXT); INSERT INTO role VALUES (1, 'one');"
+        "CREATE TABLE item (id INT PRIMARY KEY, name TEXT); INSERT INTO item VALUES (1, 'a'), (2, 'b1')",
+    )
+    postgres(
+        target,
+        "CREATE TABLE role (id int PRIMARY KEY, name text); INSERT INTO role VALUES (1, 'own');"
+        "CREATE TABLE item (id int PRIMARY KEY, name text CHECK (name ~ '^[a-z]+$'))",
+    )
+    (folder / "map.toml").write_text(f'[[table]]\nmatch = {{ table = "role" }}\nrows = "{rows}"\n')
+    options = ("--source", source, "--target", target, "--mode", "load", "--map", str(folder / "map.toml"))
+    ran = converge("migrate", *options, "--on-bad-row", "reject", "--json")
+    assert (ran.code, len(ran.json["rejects"])) == (1, 1), ran.err
+    return options
+
+
+@pytest.mark.parametrize("rows", ["source", "merge"])
+def test_a_finished_load_that_is_resumed_can_still_be_rolled_back(
+    databases: tuple[str, str], tmp_path: Path, rows: str
+) -> None:
+    """What a load has set aside is there as long as its rejects may be loaded."""
+    options = loaded_with_rejects(databases, tmp_path, rows)
+    ran = converge("migrate", *options, "--resume")
+    assert ran.code == 5 and "converge recover" in ran.err, ran.err
+    assert converge("recover", *options[2:4], "--yes").code == 0
+    assert postgres(databases[1], "SELECT * FROM role") == [(1, "own")]
+
+
+@pytest.mark.parametrize("rows", ["source", "merge"])
+def test_rejects_of_a_load_are_loaded_beside_a_merge(
+    databases: tuple[str, str], tmp_path: Path, rows: str
+) -> None:
+    """A merge that has kept no row is compared as any other."""
+    source, target = databases
+    options = loaded_with_rejects(databases, tmp_path, rows)
+    mysql(source, "UPDATE item SET name = 'b' WHERE id = 2")
+    ran = converge("migrate", *options, "--resume", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert postgres(target, ASIDE) == []
+
+
+def test_a_new_load_does_not_restore_rows_of_an_earlier_one(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    target = databases[1]
+    options = loaded_with_rejects(databases, tmp_path, "source")
+    postgres(target, "DELETE FROM item")
+    ran = converge("migrate", *options)
+    assert ran.code == 5 and "converge recover" in ran.err, ran.err
+    assert converge("recover", *options[2:4], "--yes").code == 0
+    assert postgres(target, "SELECT * FROM role") == [(1, "one")]
+    # Nor one that has no rows to set aside.
+    assert converge("migrate", *options, "--on-bad-row", "reject").code == 1
+    postgres(target, "DELETE FROM item; DELETE FROM role")
+    assert converge("migrate", *options).code == 5
+    assert converge("recover", *options[2:4], "--yes").code == 0
+    assert postgres(target, "SELECT * FROM role") == []
+
+
+def test_an_answer_to_the_last_commit_that_is_lost(databases: tuple[str, str], tmp_path: Path) -> None:
+    """The retry finds the run finished, and has its result."""
+    source, target = databases
+    mysql(source, "CREATE TABLE role (id INT PRIMARY KEY, name TEXT); INSERT INTO role VALUES (1, 'one')")
+    postgres(target, "CREATE TABLE role (id int PRIMARY KEY, name text); INSERT INTO role VALUES (1, 'own')")
+    (tmp_path / "map.toml").write_text('[[table]]\nmatch = { table = "role" }\nrows = "merge"\n')
+
+    ends = list[bytes]()
+
+    def lose(block: bytes, to_server: bool) -> bytes:
+        if to_server and not ends and b"UPDATE converge.run SET state = $1" in block:
+            ends.append(block)
+            proxy.answers_to_lose = 1
+        return block
+
+    port = parse(target).port
+    assert port is not None
+    with closing(Proxy(port, rewrite=lose)) as proxy:
+        far = target.replace(f":{port}/", f":{proxy.port}/")
+        ran = converge(
+            "migrate", "--source", source, "--target", far, "--mode", "load",
+            "--map", str(tmp_path / "map.toml"), "--json",
+        )  # fmt: skip
+    assert ends and proxy.answers_to_lose == 0
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert [phase["name"] for phase in ran.json["phases"]].count("snapshot") == 1
+    assert postgres(target, ASIDE) == []

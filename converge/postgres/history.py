@@ -105,7 +105,7 @@ def standing_runs(connection: psycopg.Connection[Any], server: Endpoint) -> list
 
 def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:
     """A run's report, as `Result.to_json` wrote it; None before that run has ended."""
-    # A resumed run still has the report of the attempt before.
+    # A finished run that is resumed for its rejects still has its own.
     query = "SELECT report FROM converge.run WHERE state <> 'running' AND id = %s"
     report: dict[str, Any] | None = value(connection, query, (run,))
     return report

@@ -98,7 +98,8 @@ class Ledger:
     ) -> Ledger:
         """Takes the lock and begins a run, or goes on with the last one that did not finish.
 
-        `again` goes on with an attempt of this very process, which may have ended unheard.
+        `again` goes on with an attempt of this very process, which may have ended unheard: then the run is
+        finished.
         Raises BlockedError when another run holds the lock or the plan has changed since, and
         UsageError when there is nothing to resume.
         """
@@ -119,6 +120,17 @@ class Ledger:
             "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = %s",
             (state, None if report is None else encoded(report), state, self.run),
         )
+
+    def end(self, state: str, report: object) -> None:
+        """Notes how an attempt of a run that did not finish has ended, with its report.
+
+        A finished run that was resumed for its rejects is what it was, as long as nothing of it is undone.
+        """
+        stands = "SELECT report IS NOT NULL FROM converge.run WHERE id = %s"
+        if value(self.connection, stands, (self.run,)):
+            self.set_state("finished")
+        else:
+            self.set_state(state, report=report)
 
     def paused(self) -> bool:
         """Whether somebody has paused the run."""
@@ -371,7 +383,9 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
         (plan.source, plan.schema),
     ).fetchone()
     assert row is not None
-    if row[2] == "finished" and not row[3] and not again:
+    if row[2] == "finished" and again:
+        return int(row[0])
+    if row[2] == "finished" and not row[3]:
         raise UsageError(
             "there is no interrupted run to resume in this target: the last one is finished", code=Code.T010
         )
@@ -382,9 +396,10 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
             hint="converge recover",
         )
     require_same(plan, row[1])
+    # While it is at work, only a run that had finished has a report (`Ledger.end`).
     connection.execute(
-        "UPDATE converge.run SET state = 'running', paused = false, finished_at = NULL, joins = NULL "
-        "WHERE id = %s",
+        "UPDATE converge.run SET state = 'running', paused = false, finished_at = NULL, joins = NULL, "
+        "report = CASE WHEN state IN ('finished', 'running') THEN report END WHERE id = %s",
         (row[0],),
     )
     return int(row[0])

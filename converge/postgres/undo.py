@@ -210,8 +210,8 @@ class Undo:
                 do(f"TRUNCATE {table.quoted}".encode())
             if rows.saved is not None:
                 do(put_back(self._schema, table).encode())
-                do(drop_saved(self._schema, table).encode())
-            do(drop_kept(self._schema, table).encode())
+                do(drop_saved(self._schema, table.name).encode())
+            do(drop_kept(self._schema, table.name).encode())
         return rows
 
     def _do(self, part: Part | None, object_: str, *statements: str) -> Done:

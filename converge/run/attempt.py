@@ -267,16 +267,15 @@ class Run:
             )
 
     def end(self) -> None:
-        """The run is finished, and no longer has rows set aside: at once, or a later run would meet them."""
-        before = self.prepared.inputs.evidence.existing
+        """The run is finished, and at once no longer has rows set aside, unless it may be resumed for its
+        rejects and be rolled back then."""
         if self.job.options.alembic is not None and not self.result.exit_code:
             pending = Finding(Code.A064, "note", "revisions", "the revisions are still to run", RESUME)
             self.result.findings.append(pending)
         with self.postgres.transaction():
             self.ledger.set_state("finished", report=self.result.to_json())
             for table in self.plan.tables:
-                if table.rows and before is not None:
-                    own = before.by_name[table.target]
-                    self.postgres.execute(drop_saved(self.plan.schema, own).encode())
-                    if not has_kept(self.postgres, self.plan.schema, own.name):
-                        self.postgres.execute(drop_kept(self.plan.schema, own).encode())
+                if table.rows and not self.result.rejects:
+                    self.postgres.execute(drop_saved(self.plan.schema, table.target).encode())
+                    if not has_kept(self.postgres, self.plan.schema, table.target):
+                        self.postgres.execute(drop_kept(self.plan.schema, table.target).encode())

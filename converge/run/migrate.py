@@ -33,6 +33,7 @@ from converge.postgres.connect import connect, end
 from converge.postgres.history import last_run, result_of
 from converge.postgres.ledger import Ledger, lock, require_run, require_same, upgrade
 from converge.postgres.recorded import last_recorded, record_plan
+from converge.postgres.saved import drop_saved
 from converge.postgres.target import Target
 from converge.run.attempt import Job, MigrateOptions, Run
 from converge.run.blockers import check_plan, check_target
@@ -180,6 +181,10 @@ class _Attempt:
             workers = stack.enter_context(Workers(job.options.common.jobs, job.emit, module))
             with phase(job.result, job.emit, "plan"):
                 self.run = run = self._prepare(stack)
+            if run.ledger.state() == "finished":
+                # By the attempt before, which did not hear the answer to its last COMMIT.
+                vars(job.result).update(vars(result_of(run.postgres, run.ledger.run)))
+                return
             with explained(job.source, job.target):
                 if job.options.awaited.places:
                     from converge.cluster.joined import opened
@@ -191,7 +196,7 @@ class _Attempt:
                 run.all(workers)
                 run.end()
 
-    def end(self, state: Literal["failed", "interrupted", "finished"]) -> None:
+    def end(self, state: Literal["failed", "interrupted"]) -> None:
         """Enters how the run ended, with its report, where the target can be reached.
 
         On a new connection: a signal may have left the run's own in the middle of a statement. Does nothing
@@ -206,7 +211,7 @@ class _Attempt:
             last = Ledger(connection, ledger.run)
             if last.state() == "running":
                 job.result.rejects = last.rejects()
-                last.set_state(state, report=job.result.to_json())
+                last.end(state, job.result.to_json())
 
     def _prepare(self, stack: ExitStack) -> Run:
         job, options = self.job, self.job.options
@@ -225,6 +230,10 @@ class _Attempt:
                 again=self._earlier is not None,
             )
             if not options.resume:
+                if prepared.plan.mode == "load":
+                    # Rows that an earlier load had set aside, which ends here: it can no longer be resumed.
+                    drops = (drop_saved(prepared.plan.schema, one.target) for one in prepared.plan.tables)
+                    prepared.target.execute(";\n".join(drops).encode())
                 record_plan(prepared.target, ledger.run, options.common.recorded, prepared.plan)
         return Run(job, prepared, ledger)
 

@@ -74,6 +74,8 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
         ledger.connection.execute(
             "DELETE FROM converge.step WHERE run_id = %s AND phase = ANY (%s)", (ledger.run, [*undone(plan)])
         )
+        # If it had finished, it no longer has (`Ledger.end`).
+        ledger.connection.execute("UPDATE converge.run SET report = NULL WHERE id = %s", (ledger.run,))
         for table, found in chunks.items():
             _require_unmerged(ledger, plan.table(table))
             whole = not _remove(ledger, plan, plan.table(table), found, written[table])
