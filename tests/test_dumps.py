@@ -153,6 +153,18 @@ def test_a_folder_has_its_schema_first(tmp_path: Path) -> None:
     assert [stream.name for stream in streams_of([other])] == [
         "schema.sql", "data.sql", "views.sql", "triggers.sql",
     ]  # fmt: skip
+    # A table's rows are rows, whatever its name.
+    (other / "events.sql").write_text("INSERT INTO events VALUES (1);")
+    (other / "routines.sql").write_text(
+        "DELIMITER ;;\nCREATE PROCEDURE p() BEGIN\nINSERT INTO events VALUES (2);\nEND;;\n"
+    )
+    assert [stream.name for stream in streams_of([other])] == [
+        "schema.sql", "data.sql", "events.sql", "views.sql", "triggers.sql", "routines.sql",
+    ]  # fmt: skip
+    (other / "triggers.sql").write_text("CREATE TRIGGER t")
+    with pytest.raises(DumpError) as raised:
+        streams_of([other])
+    assert raised.value.message.startswith("triggers.sql: the file ends inside of the statement")
     (other / "data.txt").touch()
     with pytest.raises(UsageError, match="--tab"):
         streams_of([other])
@@ -303,6 +315,32 @@ def test_a_folder_as_mydumper_writes_it_loads(
         (tmp_path / name).write_text(text)
     assert load([tmp_path]).made == "my-shop"
     assert rows(mysql_8033, "my-shop", "v") == 2
+
+
+def test_rows_of_any_table_come_before_the_triggers(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    """Of a folder of mydumper 0.9, whose files of rows have no numbers."""
+    tables = "events", "user_event", "x_triggers", "functions", "procedures", "x_schema_migrations", "views"
+    texts = {"metadata": FINISHED, "my-schema-db-schema-create.sql": "CREATE DATABASE `my-schema-db`;"}
+    for table in tables:
+        texts |= {
+            f"my-schema-db.{table}-schema.sql": f"CREATE TABLE `{table}` (`a` int);",
+            f"my-schema-db.{table}.sql": f"INSERT INTO `{table}` VALUES (1);",
+            f"my-schema-db.{table}-schema-triggers.sql": (
+                f"CREATE TRIGGER `of_{table}` BEFORE INSERT ON `{table}` FOR EACH ROW SET NEW.a = 2;"
+            ),
+        }
+    texts["my-schema-db-schema-post.sql"] = (
+        "CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM t;"
+    )
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    assert load([tmp_path]).made == "my-schema-db"
+    source = mysql_8033.database_url("my-schema-db")
+    assert [mysql(source, f"SELECT a FROM {table}") for table in tables] == [[(1,)]] * len(tables)
+    triggers = "SELECT count(*) FROM information_schema.triggers WHERE trigger_schema = database()"
+    assert mysql(source, triggers) == [(len(tables),)]
 
 
 MYDUMPER = "/*!40101 SET NAMES binary*/;\n/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n"

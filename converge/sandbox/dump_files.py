@@ -14,24 +14,30 @@ from pathlib import Path
 
 from converge.codes import Code
 from converge.errors import UsageError
+from converge.sandbox.dump_split import Splitter
+from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.server import DumpError
 
-_SQL = r".+\.sql(?:\.(?:gz|zst|bz2|xz))?"
+_ENDING = r"\.sql(?:\.(?:gz|zst|bz2|xz))?"
+_SQL = ".+" + _ENDING
 _FILE = re.compile(_SQL, re.IGNORECASE)
 # As `split` counts, with letters or digits; .gz and the like are no parts.
 _PART = re.compile(
     rf"({_SQL}|.+\.(?:gz|zst|bz2|xz))\.(?!(?:gz|xz)$)(?:part)?([a-z]{{2}}|a[a-z]{{2,4}}|\d{{1,5}})",
     re.IGNORECASE,
 )
-# As mydumper names them, and most people who write several files by hand.
-_RANKS = (
-    (0, re.compile(r"-schema-create\b", re.IGNORECASE)),
-    (5, re.compile(r"-schema-post\b|(?:^|[-_.\d])(?:routines?|procedures?|functions?|events?)\.sql", re.I)),
-    (4, re.compile(r"-schema-triggers\b|(?:^|[-_.\d])triggers?\.sql", re.IGNORECASE)),
-    (3, re.compile(r"-schema-view\b|(?:^|[-_.\d])views?\.sql", re.IGNORECASE)),
+_ROWS_RANK = 2
+# As mydumper names them: <database>[.<table>]-schema[-<kind>].sql.
+_KINDS = {"create": 0, "create-tablespace": 0, "": 1, "sequence": 1, "view": 3, "triggers": 4, "post": 5}
+_SCHEMA = re.compile(rf"(?P<of>.+)-schema(?:-(?P<kind>{'|'.join(filter(None, _KINDS))}))?{_ENDING}", re.I)
+# As most people name several files that they write by hand.
+_WORDS = (
+    (5, re.compile(r"(?:^|[-_.\d])(?:routines?|procedures?|functions?|events?)\.sql", re.IGNORECASE)),
+    (4, re.compile(r"(?:^|[-_.\d])triggers?\.sql", re.IGNORECASE)),
+    (3, re.compile(r"(?:^|[-_.\d])views?\.sql", re.IGNORECASE)),
     (1, re.compile(r"(?:^|[-_.\d])(?:schema|structure|ddl)(?:[-_.]|$)", re.IGNORECASE)),
 )
-_ROWS_RANK = 2
+_INSERT = re.compile(rb"(?:INSERT|REPLACE)\b", re.IGNORECASE)
 _STARTED, _FINISHED = "Started dump at", "Finished dump at"
 _NUMBERED = re.compile(r"(?P<table>[^.]+\.[^.]+)\.(?P<number>\d{4,})(?:\.\d+)?\.sql(?:\.\w+)?", re.IGNORECASE)
 _TABLE = re.compile(
@@ -125,13 +131,29 @@ def _of_folder(folder: Path) -> Iterator[Stream]:
         raise _unreadable(f"{folder} has no .sql files", "names like dump.sql, dump.sql.gz, dump.sql.zst")
     # mydumper begins the name of each file with the database's.
     prefixed = any(path.name == "metadata" or "-schema-create." in path.name for path in names)
-    for base in sorted(bases, key=lambda path: (_rank(path.name), path.name)):
-        database = re.split(r"[.]|-schema", base.name)[0] if prefixed else ""
-        yield replace(_of_file(base), database=database)
+    streams = (replace(_of_file(base), database=_database(base.name) if prefixed else "") for base in bases)
+    yield from sorted(streams, key=lambda stream: (_rank(stream), stream.name))
 
 
-def _rank(name: str) -> int:
-    return next((rank for rank, pattern in _RANKS if pattern.search(name)), _ROWS_RANK)
+def _database(name: str) -> str:
+    schema = _SCHEMA.fullmatch(name)
+    return (schema["of"] if schema else name).partition(".")[0]
+
+
+def _rank(stream: Stream) -> int:
+    """Its place in the order. Rows that came after triggers would fire them."""
+    if schema := _SCHEMA.fullmatch(stream.name):
+        return _KINDS[(schema["kind"] or "").lower()]
+    if stream.database:
+        return _ROWS_RANK
+    rank = next((rank for rank, pattern in _WORDS if pattern.search(stream.name)), _ROWS_RANK)
+    # A table may have any of these names.
+    return _ROWS_RANK if rank > _ROWS_RANK and _has_rows(stream) else rank
+
+
+def _has_rows(stream: Stream) -> bool:
+    with decompressed(stream.name, Joined(stream.paths)) as file:
+        return any(_INSERT.match(statement.text) for statement in Splitter(file))
 
 
 def _unreadable(message: str, hint: str) -> UsageError:

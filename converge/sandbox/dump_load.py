@@ -19,7 +19,7 @@ from converge.sandbox.dialect import refused, require_loadable
 from converge.sandbox.dump_files import Stream
 from converge.sandbox.dump_split import Splitter, Statement
 from converge.sandbox.dump_text import Joined, decompressed
-from converge.sandbox.server import DumpError, Progress, SandboxError, Server, connect_mysql, with_database
+from converge.sandbox.server import Progress, SandboxError, Server, connect_mysql, with_database
 
 _TELL_SECONDS = 10.0
 _HEAD_BYTES = 1000
@@ -201,31 +201,26 @@ class Loader:
         self.databases.begin(default)
         raw, size = Joined(stream.paths), sum(path.stat().st_size for path in stream.paths)
         told = time.monotonic()
-        try:
-            with closing(connect_mysql(self._url)) as connection, decompressed(stream.name, raw) as file:
-                connection.query(_OF_SESSION.encode())
-                if self.ours:  # a dump's rows need no binary log
-                    connection.query(b"SET SESSION sql_log_bin = 0")
-                limit = int(_value(connection, "SELECT @@max_allowed_packet"))
-                splitter, inside = Splitter(file), ""
-                for statement in splitter:
-                    if time.monotonic() - told > _TELL_SECONDS:
-                        told = time.monotonic()
-                        self._tell(f"{stream.name}: {raw.done / max(size, 1):.0%}, line {splitter.line:,}")
-                    require_loadable(stream.name, statement, limit)
-                    if not self.databases.admits(statement.text):
-                        continue
-                    self._admit()
-                    if self.made and inside != self.databases.current == self.made:
-                        inside = self._enter(connection)
-                    self._execute(connection, stream, statement)
-                    status: int = connection.server_status  # type: ignore[attr-defined]
-                    splitter.escapes = not status & _NO_ESCAPES
-                connection.commit()  # for a dump that turned autocommit off and doesn't commit its last rows
-        except DumpError as error:
-            if stream.name not in error.message:
-                error.message = f"{stream.name}: {error.message}"
-            raise
+        with closing(connect_mysql(self._url)) as connection, decompressed(stream.name, raw) as file:
+            connection.query(_OF_SESSION.encode())
+            if self.ours:  # a dump's rows need no binary log
+                connection.query(b"SET SESSION sql_log_bin = 0")
+            limit = int(_value(connection, "SELECT @@max_allowed_packet"))
+            splitter, inside = Splitter(file), ""
+            for statement in splitter:
+                if time.monotonic() - told > _TELL_SECONDS:
+                    told = time.monotonic()
+                    self._tell(f"{stream.name}: {raw.done / max(size, 1):.0%}, line {splitter.line:,}")
+                require_loadable(stream.name, statement, limit)
+                if not self.databases.admits(statement.text):
+                    continue
+                self._admit()
+                if self.made and inside != self.databases.current == self.made:
+                    inside = self._enter(connection)
+                self._execute(connection, stream, statement)
+                status: int = connection.server_status  # type: ignore[attr-defined]
+                splitter.escapes = not status & _NO_ESCAPES
+            connection.commit()  # for a dump that turned autocommit off and doesn't commit its last rows
 
     def close(self) -> None:
         """Drops the account of the dump, and on a server of others the database that was made."""

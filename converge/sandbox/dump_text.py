@@ -65,7 +65,8 @@ class Joined(io.RawIOBase):
 
 @contextmanager
 def decompressed(name: str, raw: Joined, *, of_mysql: bool = True) -> Iterator[BinaryIO]:
-    """The bytes of a dump that may be compressed; with `of_mysql` what is no SQL of MySQL is refused.
+    """The bytes of a dump that may be compressed; with `of_mysql` what is no SQL of MySQL is refused. What is
+    wrong with a statement is said with the name.
 
     Raises DumpError for what is cut short, UsageError for what cannot be decompressed here, OSError.
     """
@@ -88,6 +89,10 @@ def decompressed(name: str, raw: Joined, *, of_mysql: bool = True) -> Iterator[B
                 if re.match(pattern, begin):
                     raise UsageError(f"{name} is {what}", code=Code.U017, hint=hint.format(name))
             yield cast(BinaryIO, opened)
+        except DumpError as error:
+            if name not in error.message:
+                error.message = f"{name}: {error.message}"
+            raise
         except damages as error:
             raise DumpError(
                 f"{name} is cut short or damaged: {error}",
