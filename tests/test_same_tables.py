@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
 
 import psycopg
 import pymysql
 import pytest
 from conftest import NewDatabase
 from proxy import Proxy
-from support import begun, mysql, postgres
+from support import begun, migrated, mysql, postgres
 
-from converge.api import migrate
+from converge.api import MigrateOptions, Selection, migrate, sync, verify
 from converge.errors import SourceError
 from converge.model.endpoint import Endpoint, parse
-from converge.model.event import Event, PhaseStarted
+from converge.model.event import Event, PhaseEnded, PhaseStarted
 from converge.model.result import Result
 from converge.run.options import Options
 from converge.run.prepare import Prepared, prepare
@@ -168,3 +169,49 @@ def test_a_column_that_is_renamed_before_its_rows_are_read(databases: tuple[str,
     assert raised.value.code == "S011"
     # It was altered for good, so no --resume can go on.
     assert "--recreate" in (raised.value.hint or "") and "--resume" not in (raised.value.hint or "")
+
+
+def test_what_is_created_between_the_plan_and_the_snapshot(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """It is in the snapshot and in nobody's plan: a table differs, as for `verify`; all else is a loss."""
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); CREATE VIEW seen AS SELECT id FROM t")
+    mysql(source, "CREATE TABLE tmp_0 (id INT); CREATE FUNCTION f() RETURNS INT NO SQL RETURN 1")
+    mysql(source, "CREATE TABLE m (id INT, KEY (id)) ENGINE = MyISAM")
+    mysql(source, "CREATE TABLE merged (id INT, KEY (id)) ENGINE = MRG_MyISAM UNION = (m)")
+    (tmp_path / "map.toml").write_text('[[table]]\nmatch = { table = "skipped" }\nskip = true\n')
+
+    def create(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and event.name == "snapshot":
+            mysql(source, "CREATE TABLE later (id INT PRIMARY KEY); INSERT INTO later VALUES (1)")
+            mysql(source, "CREATE TABLE tmp_1 (id INT); CREATE TABLE skipped (id INT)")
+            mysql(source, "CREATE VIEW later_view AS SELECT id FROM t; CREATE PROCEDURE p() SELECT 1")
+            mysql(source, "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id")
+            mysql(source, "CREATE TRIGGER tmp BEFORE INSERT ON tmp_1 FOR EACH ROW SET NEW.id = NEW.id")
+            mysql(source, "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1")
+
+    common = Options(maps=(str(tmp_path / "map.toml"),), selection=Selection(exclude=("tmp_*",)))
+    ran = migrate(source, target, MigrateOptions(common), on_event=create)
+    assert (ran.verdict, ran.exit_code) == ("differs", 1)
+    new = {(one.severity, one.object) for one in ran.findings if one.code == "V124"}
+    lost = {("lossy", name) for name in ("later_view", "p", "tr", "e")}
+    assert new == lost | {("block", "later")}
+    mysql(source, "DROP VIEW later_view; DROP PROCEDURE p; DROP TRIGGER tr; DROP EVENT e")
+    assert sync(source, target).verdict == "verified"
+    assert postgres(target, "SELECT id FROM later") == [(1,)]
+
+
+def test_a_table_that_is_created_before_the_snapshot_of_verify(databases: tuple[str, str]) -> None:
+    source, target = migrated(databases, "CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE u (id INT)")
+
+    def create(event: Event) -> None:
+        if isinstance(event, PhaseEnded) and event.name == "plan":
+            mysql(source, "CREATE TABLE IF NOT EXISTS later (id INT)")
+
+    ran = verify(source, target, on_event=create)
+    assert ran.verdict == "differs"
+    assert [one.object for one in ran.findings if one.code == "V124"] == ["later"]
+    mysql(source, "DROP TABLE later")
+    only = Options(selection=Selection(("t",)), given=frozenset({"include"}))
+    assert verify(source, target, only, on_event=create).verdict == "verified"

@@ -323,6 +323,11 @@ def table_names(connection: Connection[Any], database: str) -> frozenset[str]:
     return frozenset(name for name, _ in rows(connection, "created", database))
 
 
+def object_names(connection: Connection[Any], database: str) -> list[tuple[str, str, str]]:
+    """Tables, views, triggers, routines and events that are there now: kind, name, and a trigger's table."""
+    return [(kind, name, table) for kind, name, table in rows(connection, "objects", database)]
+
+
 def known_by_time(identities: dict[str, Identity]) -> list[str]:
     """The tables that only their time of creation tells from others."""
     return [name for name, identity in identities.items() if len(identity) == 1]

@@ -116,8 +116,7 @@ class Draft:
 
     def _take(self) -> list[Table]:
         """The tables that the plan is about, with their names in the target."""
-        wanted = (table for table in self.catalog.tables if self.inputs.selection.takes(table.name))
-        taken = [table for table in wanted if not setting(self.map.for_table(table), "skip")[0]]
+        taken = [table for table in self.catalog.tables if self.inputs.takes(table)]
         if self.evidence.existing is not None:
             self.loading = loading = match(self.catalog, taken, self.map, self.evidence.existing)
             self.catalog, self.map = loading.catalog, loading.map

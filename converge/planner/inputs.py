@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
-from converge.mapping.rules import Map
+from converge.mapping.rules import Map, setting
 from converge.model.arguments import Checked
-from converge.model.catalog import Catalog
+from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.plan import Compression, Finding
 from converge.postgres.target import Target
@@ -82,6 +82,10 @@ class Inputs:
     """By what the target should compress long values, where it can."""
     may_hold_rows: bool = False
     """Whether planned tables may exist, and hold rows: an interrupted run's, or to be removed."""
+
+    def takes(self, table: Table) -> bool:
+        """Whether the plan is about the table, by the options and the map."""
+        return self.selection.takes(table.name) and not setting(self.map.for_table(table), "skip")[0]
 
     @property
     def target_version(self) -> str:

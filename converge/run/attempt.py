@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.arguments import Checked, Within
+from converge.model.catalog import Table
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.model.evidence import Evidence
@@ -34,7 +35,7 @@ from converge.run.copy import Copy, by_table
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Awaited, Options
 from converge.run.prepare import Prepared
-from converge.run.proof import Proof, VerifyLevel, held_still, take_snapshot
+from converge.run.proof import Proof, VerifyLevel, created, held_still, take_snapshot
 from converge.run.recheck import Chunks
 from converge.run.recover import shape_findings
 from converge.run.workers import Workers
@@ -170,6 +171,8 @@ class Run:
         elif proof.level == "full" and (others := changed_since(self.postgres, self.plan, made)):
             result.findings += others
             result.verdict = "differs"
+        if any(one.code == Code.V124 and one.severity == "block" for one in result.findings):
+            result.verdict = "differs"
         if result.verdict != "verified":
             result.next_command = RESUME if result.rejects else "converge verify"
         self._require_schema()
@@ -201,6 +204,8 @@ class Run:
         before = self.ledger.position()
         here, catalog = self.prepared.source, self.prepared.inputs.catalog
         now, self._require_schema = take_snapshot(here, catalog, self.plan, workers.everyone, self.result)
+        takes = self.prepared.inputs.takes
+        self.result.findings += created(here, catalog, lambda name: takes(Table(name, "", ())))
         # Later numbers do no harm, and no lock has to wait for tables that are opened.
         numbered = {one.table for one in self.plan.identities if one.auto_increment}
         self.numbers = next_values(here, sorted(numbered))

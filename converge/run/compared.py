@@ -326,6 +326,13 @@ class Scope:
                 found.append(Finding(Code.V124, "block", one.name, words))
         return found
 
+    def takes(self, name: str) -> bool:
+        """Whether a table of this name, which is new, is meant."""
+        return self.partly is None and self._means(name)
+
+    def _means(self, name: str) -> bool:
+        return self._both.run is None or _takes(self._both.run, name)
+
     @property
     def partly(self) -> str | None:
         """How many of the run's tables are meant, in words; None where all are."""
@@ -353,8 +360,9 @@ class Scope:
                 why = known.get(("table", name), "left out of this comparison")
                 yield NotCompared("table", name, why)
             else:
-                taken = self._both.run is None or _takes(self._both.run, name)
-                why = known.get(("table", name), _NEW if taken else "the run's options leave it out")
+                why = known.get(
+                    ("table", name), _NEW if self._means(name) else "the run's options leave it out"
+                )
                 if name.lower() in free and name not in elsewhere:
                     why += "; the target has a table of this name, too"
                 yield NotCompared("table", name, why)

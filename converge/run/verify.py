@@ -24,7 +24,7 @@ from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here, unfinished
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
-from converge.run.proof import Proof, Tell, VerifyLevel, held_still, take_snapshot
+from converge.run.proof import Proof, Tell, VerifyLevel, created, held_still, take_snapshot
 from converge.run.repair import Comparison, Repair, carry_out, require_repairable
 from converge.run.workers import Workers
 
@@ -61,6 +61,7 @@ def verify(
         workers.gate = gate = Gate(options.limits, both.source, emit)
         here, catalog = both.source, both.catalog
         then, require_schema = take_snapshot(here, catalog, plan, workers.everyone, result)
+        result.findings += [one for one in created(here, catalog, scope.takes) if one.severity == "block"]
         position = both.run.position if both.run else None
         if not (repair and repair.catches_up) and (position is None or position != then.logs.position):
             moved = Finding(Code.V001, "note", "source", "the source may have moved since the migration")
