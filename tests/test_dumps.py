@@ -69,10 +69,12 @@ def load(mysql_8033: Server) -> Iterator[Callable[..., Loader]]:
     loaders: list[Loader] = []
 
     def run(files: list[Path], wanted: str = "") -> Loader:
-        loader = new_loader(mysql_8033, wanted)
+        streams = streams_of(files)
+        loader = new_loader(mysql_8033, wanted, keep_triggers=len(streams) > 1)
         loaders.append(loader)
-        for stream in streams_of(files):
+        for stream in streams:
             loader.load(stream, stream.database or "plain")
+        loader.make_triggers()
         return loader
 
     mysql(mysql_8033.url, TRUST + "ON")
@@ -84,8 +86,8 @@ def load(mysql_8033: Server) -> Iterator[Callable[..., Loader]]:
         loader.close()
 
 
-def new_loader(server: Server, wanted: str = "") -> Loader:
-    return Loader(server, wanted, "a", lambda message: None)
+def new_loader(server: Server, wanted: str = "", *, keep_triggers: bool = False) -> Loader:
+    return Loader(server, wanted, "a", lambda message: None, keep_triggers=keep_triggers)
 
 
 def rows(server: Server, database: str, table: str = "t") -> int:
@@ -400,6 +402,37 @@ def test_no_value_is_changed_by_a_mode_that_is_not_strict(
         found = [tuple(map(str, row)) for row in mysql(mysql_8033.database_url(loader.made), query)]
         assert found == [("1", "", "0", "0000-00-00", "FFFE", "1.50"),
                          ("2", "Müll", "1", "2024-01-01", "", "2.00")]  # fmt: skip
+
+
+def test_triggers_of_a_schema_do_not_fire_for_the_rows_of_another_file(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    """`mysqldump --no-data` writes the triggers, and `--no-create-info` once more."""
+    schema = """CREATE TABLE t (a int, n int); CREATE TABLE u (a int);
+    /*!50003 SET character_set_client = latin1 */; SET sql_mode = 'ANSI_QUOTES';
+    DELIMITER ;;
+    /*!50003 CREATE*/ /*!50017 DEFINER=`left us`@`10.%`*/ /*!50003 TRIGGER "b" BEFORE INSERT ON t
+    FOR EACH ROW BEGIN SET NEW.n = NEW.n + 1; END */;;
+    DELIMITER ;
+    """
+    again = """
+    INSERT INTO t VALUES (1, 1);
+    DROP TRIGGER IF EXISTS b; CREATE TRIGGER b BEFORE INSERT ON t FOR EACH ROW SET NEW.n = NEW.n + 1;
+    INSERT INTO u VALUES (1);
+    INSERT INTO t VALUES (2, 1);
+    """
+    write(tmp_path, schema__sql=schema, rows__sql="INSERT INTO t VALUES (1, 1); INSERT INTO t VALUES (2, 1);")
+    write(tmp_path, again__sql=again)
+    loader = load([tmp_path / "schema.sql", tmp_path / "rows.sql"])
+    at = mysql_8033.database_url(loader.made)
+    assert mysql(at, "SELECT sum(n) FROM t") == [(2,)]
+    query = "SELECT sql_mode, character_set_client FROM information_schema.triggers WHERE trigger_schema = "
+    assert mysql(at, query + "database()") == [("ANSI_QUOTES", "latin1")]
+    mysql(at, "INSERT INTO t VALUES (3, 1)")
+    assert mysql(at, "SELECT n FROM t WHERE a = 3") == [(2,)]
+    mysql_8033.drop_database(loader.made)
+    load([tmp_path / "schema.sql", tmp_path / "again.sql"])
+    assert mysql(at, "SELECT sum(n) FROM t") == [(2,)]
 
 
 def test_no_index_is_cut_by_a_mode_that_is_not_strict(load: Callable[..., Loader], tmp_path: Path) -> None:

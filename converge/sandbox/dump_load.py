@@ -19,7 +19,7 @@ from converge.sandbox.dialect import refused, require_loadable
 from converge.sandbox.dump_files import Stream
 from converge.sandbox.dump_split import Splitter, Statement
 from converge.sandbox.dump_text import Joined, decompressed
-from converge.sandbox.server import Progress, SandboxError, Server, connect_mysql, with_database
+from converge.sandbox.server import DumpError, Progress, SandboxError, Server, connect_mysql, with_database
 
 _TELL_SECONDS = 10.0
 _HEAD_BYTES = 1000
@@ -61,9 +61,17 @@ _OF_ANOTHER_SERVER = re.compile(
 )
 _SYSTEM = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
 _PART = rb"(?:`(?:[^`]|``)*`|'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\"|[\w$.\x80-\xff]+)"
+_ACCOUNT = _PART + rb"(?:\s*@\s*" + _PART + rb")?(?:\s*\(\s*\))?"
 _DEFINER = re.compile(
     rb"((?:/\*!\d*\s*)?CREATE\b(?:\s|/\*!\d*|\*/|OR\s+REPLACE|ALGORITHM\s*=\s*\w+)*"
-    rb"\bDEFINER\s*=\s*)" + _PART + rb"(?:\s*@\s*" + _PART + rb")?(?:\s*\(\s*\))?",
+    rb"\bDEFINER\s*=\s*)" + _ACCOUNT,
+    re.IGNORECASE,
+)
+_TRIGGER = re.compile(
+    _COMMENT
+    + rb"(?:CREATE|DROP)\b(?:\s|/\*!\d*|\*/|OR\s+REPLACE|DEFINER\s*=\s*"
+    + _ACCOUNT
+    + rb")*TRIGGER\b",
     re.IGNORECASE,
 )
 
@@ -156,9 +164,16 @@ class Loader:
     By an account that has the dump's database alone, so that no statement of a dump reaches files, settings,
     accounts or other databases. The account's name comes from the text `called`: plans name it, and the same
     dump has to have the same plan. `made` is the database that is loaded, empty before there is one.
+
+    `keep_triggers` is for several texts: a schema's triggers must not fire for the rows of a later file,
+    which are as they were stored. In one text all is executed as it stands there.
     """
 
-    def __init__(self, server: Server, wanted: str, called: str, tell: Progress) -> None:
+    def __init__(
+        self, server: Server, wanted: str, called: str, tell: Progress, *, keep_triggers: bool = False
+    ) -> None:
+        self._keep_triggers = keep_triggers
+        self._kept: list[tuple[str, str, Statement]] = []
         self.databases = Databases(wanted)
         self.made = ""
         self.ours = server.provider != "url"
@@ -201,10 +216,7 @@ class Loader:
         self.databases.begin(default)
         raw, size = Joined(stream.paths), sum(path.stat().st_size for path in stream.paths)
         told = time.monotonic()
-        with closing(connect_mysql(self._url)) as connection, decompressed(stream.name, raw) as file:
-            connection.query(_OF_SESSION.encode())
-            if self.ours:  # a dump's rows need no binary log
-                connection.query(b"SET SESSION sql_log_bin = 0")
+        with closing(self._session()) as connection, decompressed(stream.name, raw) as file:
             limit = int(_value(connection, "SELECT @@max_allowed_packet"))
             splitter, inside = Splitter(file), ""
             for statement in splitter:
@@ -217,10 +229,29 @@ class Loader:
                 self._admit()
                 if self.made and inside != self.databases.current == self.made:
                     inside = self._enter(connection)
-                self._execute(connection, stream, statement)
+                if self._keep_triggers and _TRIGGER.match(statement.text):
+                    self._kept.append((_settings(connection), stream.name, statement))
+                else:
+                    self._execute(connection, stream.name, statement)
                 status: int = connection.server_status  # type: ignore[attr-defined]
                 splitter.escapes = not status & _NO_ESCAPES
             connection.commit()  # for a dump that turned autocommit off and doesn't commit its last rows
+
+    def make_triggers(self) -> None:
+        """Makes those that were kept, each with the settings with which it was written. Raises as `load`."""
+        if self._kept:
+            with closing(self._session()) as connection:
+                connection.select_db(self.made)
+                for settings, name, statement in self._kept:
+                    connection.query(settings.encode())
+                    self._execute(connection, name, statement)
+
+    def _session(self) -> pymysql.Connection:
+        connection = connect_mysql(self._url)
+        connection.query(_OF_SESSION.encode())
+        if self.ours:  # a dump's rows need no binary log
+            connection.query(b"SET SESSION sql_log_bin = 0")
+        return connection
 
     def close(self) -> None:
         """Drops the account of the dump, and on a server of others the database that was made."""
@@ -253,7 +284,7 @@ class Loader:
         connection.select_db(self.made)
         return self.made
 
-    def _execute(self, connection: pymysql.Connection, stream: Stream, statement: Statement) -> None:
+    def _execute(self, connection: pymysql.Connection, name: str, statement: Statement) -> None:
         text = statement.text
         if _CREATE.match(text):
             event = not self.ours and _EVENT.search(text[:_HEAD_BYTES])
@@ -266,10 +297,10 @@ class Loader:
             # CLIENT.MULTI_STATEMENTS, which would send some statements with another's errors.
             connection.query(text)
         except pymysql.MySQLError as error:
-            raise refused(error, stream.name, statement) from error
+            raise refused(error, name, statement) from error
         if words := _unlike(connection, text):
             raise DumpError(
-                f"{stream.name}, line {statement.line}: MySQL would not store what the dump has: {words}",
+                f"{name}, line {statement.line}: MySQL would not store what the dump has: {words}",
                 code=Code.X007,
                 hint="make the dump again, by a mysqldump of the source's version and "
                 "--default-character-set=utf8mb4; or correct the statement",
@@ -320,6 +351,12 @@ def databases_of(server: Server) -> frozenset[str]:
     with closing(connect_mysql(server.url)) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW DATABASES")
         return frozenset(str(name) for (name,) in cursor.fetchall())
+
+
+def _settings(connection: pymysql.Connection) -> str:
+    """The statement by which another session makes the same trigger as this one would."""
+    names = ("sql_mode", "character_set_client", "collation_connection")
+    return "SET " + ", ".join(f"{name} = {my_text(_value(connection, f'SELECT @@{name}'))}" for name in names)
 
 
 def _value(connection: pymysql.Connection, query: str) -> str:

@@ -84,11 +84,12 @@ def _loader(server: Server, wanted: str, headers: Mapping[Stream, Header], tell:
         # A file may be called like a database of the server's own, such as mysql.sql.gz.
         named = next(iter(headers)).name.partition(".")[0]
         default = f"{named}_dump" if named in databases_of(server) else named
-    loader = Loader(server, wanted, wanted or default, tell)
+    loader = Loader(server, wanted, wanted or default, tell, keep_triggers=len(headers) > 1)
     try:
         for stream, header in headers.items():
             loader.load(stream, header.database or stream.database or wanted or default)
         loader.databases.require_meant()
+        loader.make_triggers()
     except BaseException:
         loader.close()
         raise
