@@ -72,6 +72,13 @@ SELECT id, SUM(n) OVER (PARTITION BY flag ORDER BY id) AS r, ROW_NUMBER() OVER (
 SELECT id, RANK() OVER w AS r, SUM(i) OVER w AS z FROM t WINDOW w AS (PARTITION BY flag ORDER BY id)
 SELECT s AS `we``ird "name"` FROM t
 SELECT 1 AS one, 'x' AS a, NULL AS b, 1.5 AS c
+SELECT flag, COUNT(*) AS a, COUNT(*) / (SELECT COUNT(*) FROM t WHERE tiny > 0) AS b FROM t GROUP BY flag
+SELECT COUNT(*) AS a, (SELECT MAX(t.u) FROM t WHERE t.tiny > 0) AS b FROM t
+SELECT e, (SELECT COUNT(*) FROM (t b JOIN t ON b.id = t.id) WHERE t.i > 0) AS z FROM t GROUP BY e
+SELECT flag, COUNT(*) AS a FROM t GROUP BY flag HAVING EXISTS (SELECT 1 FROM t WHERE i = 7 ORDER BY n)
+SELECT UPPER(s) AS z, COUNT(*) AS a FROM t WHERE s = 'abc' GROUP BY u > 0
+SELECT a.st, a.e, COUNT(*) AS z FROM t a JOIN t b ON a.id = b.id GROUP BY b.id
+SELECT q.z, COUNT(*) AS a FROM (SELECT u > 0 AS p, UPPER(s) AS z FROM t WHERE s = 'abc') q GROUP BY q.p, q.z
 SELECT id, i = 1 AS same, flag, NOT flag AS off, e, st, y, r, d, tm, ts FROM t
 """
 REFUSED = (
@@ -121,6 +128,18 @@ def test_a_note_says_where_texts_are_compared_otherwise(pair: Pair) -> None:
     # Said once, of the equality, of LIKE and of DISTINCT.
     (note,) = (note for note in notes if "the target ignores only the case of ASCII letters" in note)
     assert note.startswith("utf8mb4_0900_ai_ci ignores case and accents")
+
+
+def test_a_note_says_where_a_group_has_several_spellings(pair: Pair) -> None:
+    run_mysql(pair.source, """
+        CREATE VIEW v_fixed AS SELECT s, COUNT(*) AS a FROM t WHERE s = 'abc' GROUP BY u > 0;
+        CREATE VIEW v_one AS SELECT id, s, COUNT(*) AS a FROM t WHERE s = 'abc' GROUP BY id""")  # fmt: skip
+    plan = pair.plan()
+    run_mysql(pair.source, "DROP VIEW v_fixed, v_one")
+    noted = {one.object for one in plan.findings if "may show another one" in one.message}
+    assert noted == {"v_fixed"}
+    (one,) = (statement.sql for statement in plan.statements if statement.object == "v_one")
+    assert one.endswith('GROUP BY "t"."id", "t"."s"')
 
 
 # ---- whole databases -----------------------------------------------------------------------------------

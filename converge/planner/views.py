@@ -87,7 +87,7 @@ class _Relations:
             plan.source.lower(): column_term(source.column(plan.source), plan, pg_name(plan.target))
             for plan in table.columns
         }
-        return Relation(f"{TARGET_SCHEMA}.{pg_name(table.target)}", columns)
+        return Relation(f"{TARGET_SCHEMA}.{pg_name(table.target)}", columns, _unique(source))
 
 
 def _view(draft: Draft, view: View, relations: _Relations) -> None:
@@ -206,16 +206,21 @@ def _outputs(tree: exp.Expr) -> Sequence[exp.Expr]:
     return tree.expressions if isinstance(tree, exp.Select) else ()
 
 
-def _keys(table: Table) -> Keys:
-    """Columns that tell the table's rows apart, each beside all that both servers sort alike."""
-    alike = {column.name.lower() for column in table.columns if not column.charset or column.type == "enum"}
+def _unique(table: Table) -> list[set[str]]:
+    """Columns that tell the table's rows apart."""
     filled = {column.name.lower() for column in table.columns if not column.nullable}
     keys = [
         {name.lower() for name in index.columns}
         for index in table.indexes
         if index.unique and not any(part.prefix or part.expression for part in index.parts)
     ]
-    return [(key, alike) for key in keys if key <= alike & filled]
+    return [key for key in keys if key <= filled]
+
+
+def _keys(table: Table) -> Keys:
+    """The same, each beside all columns that both servers sort alike."""
+    alike = {column.name.lower() for column in table.columns if not column.charset or column.type == "enum"}
+    return [(key, alike) for key in _unique(table) if key <= alike]
 
 
 def _order(tree: exp.Expr, outputs: Sequence[exp.Expr]) -> tuple[tuple[int, ...], bool]:

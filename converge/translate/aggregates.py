@@ -1,22 +1,25 @@
 """One value for many rows: aggregates, GROUP_CONCAT, window functions, and GROUP BY.
 
 MySQL lets GROUP BY name fewer columns than are shown. Where MySQL itself accepts the view under
-ONLY_FULL_GROUP_BY, each column that is missing depends on those that are named: naming one of the same
-table, too, changes no group, and one of another table is taken from the group's first row. Otherwise any
-row's value could be shown. As an example, of a table r with the primary key `id`:
+ONLY_FULL_GROUP_BY, each column that is missing depends on those that are named: where they have a key of its
+table, naming it, too, changes no group. Elsewhere its values in a group are only equal in MySQL, and the
+first row's is taken. Otherwise any row's value could be shown. As an example, of a table r with the primary
+key `id`:
 
     SELECT id, s, count(*) FROM r GROUP BY id     …GROUP BY r.id, r.s
     SELECT s, count(*) FROM r GROUP BY s          SELECT (array_agg(r.s))[1] … GROUP BY upper(r.s COLLATE "C")
+    … s … FROM r WHERE s = 'a' GROUP BY n         SELECT (array_agg(r.s))[1] … GROUP BY r.n
     SELECT n, s FROM r GROUP BY n                 refused
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
+from sqlglot.optimizer.scope import walk_in_scope
 
 from converge.model.quote import pg_text
 from converge.translate import arithmetic, collate
@@ -246,11 +249,10 @@ def group_by(t: QueryTranslator, node: exp.Select) -> str:
         keys.append(collate.key(value, t.context))
         if keys[-1] != value.sql:
             shown_once[tree] = collate.first(value)
-    tables = {column.table for tree in named for column in tree.find_all(exp.Column)}
     for column in missing:
         value = t.value(column)
-        # Another table's text is known to be equal only, not to be the same; so is a number of another type.
-        if column.table in tables:
+        # Elsewhere a text is known to be equal only, not to be the same; so is a number of another type.
+        if t.scope.is_one_row(column, named):
             keys.append(value.sql)
             continue
         shown_once[column] = collate.first(value)
@@ -292,14 +294,21 @@ def _has_aggregate(tree: exp.Expr) -> bool:
     return itself or any(_has_aggregate(child) for child in inner.iter_expressions())
 
 
-def _open(t: QueryTranslator, tree: exp.Expr, named: list[exp.Expr]) -> Iterator[exp.Column]:
-    """The columns in a tree that no aggregate and no named key covers."""
-    tree = t.scope.resolved(tree)
+def _open(
+    t: QueryTranslator, tree: exp.Expr, named: list[exp.Expr], hidden: Set[str] = frozenset()
+) -> Iterator[exp.Column]:
+    """The columns in a tree that no aggregate and no named key covers; a query within hides some tables."""
+    if isinstance(tree, exp.Select | exp.Union):
+        # Its own tables, and names without a table, which are looked for among them first.
+        tables = (part for part in walk_in_scope(tree) if isinstance(part, exp.Table | exp.Subquery))
+        hidden |= {"", *(table.alias_or_name.lower() for table in tables)}
+    tree = tree if hidden else t.scope.resolved(tree)
     if tree in named or (_is_aggregate(tree) and not isinstance(tree.parent, exp.Window)):
         return
     if isinstance(tree, exp.Column):
-        if tree.table.lower() in t.scope.relations or not tree.table:
+        table = tree.table.lower()
+        if table not in hidden and (table in t.scope.relations or not table):
             yield tree
         return
     for child in tree.iter_expressions():
-        yield from _open(t, child, named)
+        yield from _open(t, child, named, hidden)

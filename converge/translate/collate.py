@@ -244,7 +244,9 @@ def apart(value: Term, context: Context) -> None:
 
 def first(value: Term) -> Term:
     """The value of a group's first row: MySQL shows one, too, of texts that it takes for the same."""
-    return replace(value, sql=f"(array_agg({value.sql}))[1]", literal=None)
+    # Arrays would become one array of all their members.
+    sql = f"min({value.sql})" if value.kind == "set" else f"(array_agg({value.sql}))[1]"
+    return replace(value, sql=sql, literal=None)
 
 
 def distinct(sql: str, outputs: Sequence[tuple[str, Term]], context: Context) -> str:

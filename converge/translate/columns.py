@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -118,6 +118,8 @@ class Relation:
     """Its qualified name in the target."""
     columns: Mapping[str, Term]
     """Its columns by their source names in lower case; their `sql` is the quoted name in the target."""
+    keys: Sequence[Set[str]] = ()
+    """Columns of each that tell its rows apart, by the same names."""
 
 
 Find = Callable[[str, str], Relation]
@@ -147,6 +149,7 @@ class Scope(Columns):
 
     outer: Scope | None = None
     relations: dict[str, Mapping[str, Term]] = field(default_factory=dict)
+    keys: dict[str, Sequence[Set[str]]] = field(default_factory=dict)
     aliases: dict[str, exp.Expr] = field(default_factory=dict)
     """Select items by their alias, in HAVING, GROUP BY and ORDER BY."""
 
@@ -156,6 +159,17 @@ class Scope(Columns):
             name: replace(value, sql=f"{pg_name(fit(alias))}.{value.sql}")
             for name, value in relation.columns.items()
         }
+        self.keys[alias.lower()] = relation.keys
+
+    def is_one_row(self, column: exp.Column, named: Sequence[exp.Expr]) -> bool:
+        """Whether these trees have a key of the column's table."""
+        table = column.table.lower()
+        names = {
+            tree.name.lower()
+            for tree in named
+            if isinstance(tree, exp.Column) and tree.table.lower() == table
+        }
+        return any(key <= names for key in self.keys.get(table, ()))
 
     def resolved(self, tree: exp.Expr) -> exp.Expr:
         """The tree without parentheses, of an alias what it stands for."""
