@@ -70,6 +70,9 @@ _VIEWS = {
     # name: (the source's view, what the target gets in its place, then column, source and target of a row)
     "number": ("SELECT id, price + 1 AS n FROM p", "SELECT id, price + 1 + (id = 2)::int AS n FROM p",
                ("n", "3.5", "4.5")),
+    "approximate": ("SELECT id, price + 1 AS n FROM p",
+                    "SELECT id, (price + 1)::float8 * (1 + 1e-15) AS n FROM p",
+                    ("n", "2.5", "2.5000000000000027")),
     "text": ("SELECT id, UPPER(name) AS s FROM p", "SELECT id, upper(name) || ' ' AS s FROM p",
              ("s", "A", "A ")),
     "time": ("SELECT id, tm FROM p WHERE id = 2", "SELECT id, tm + interval '1 s' AS tm FROM p WHERE id = 2",

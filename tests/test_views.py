@@ -79,6 +79,14 @@ SELECT flag, COUNT(*) AS a FROM t GROUP BY flag HAVING EXISTS (SELECT 1 FROM t W
 SELECT UPPER(s) AS z, COUNT(*) AS a FROM t WHERE s = 'abc' GROUP BY u > 0
 SELECT a.st, a.e, COUNT(*) AS z FROM t a JOIN t b ON a.id = b.id GROUP BY b.id
 SELECT q.z, COUNT(*) AS a FROM (SELECT u > 0 AS p, UPPER(s) AS z FROM t WHERE s = 'abc') q GROUP BY q.p, q.z
+SELECT SUM(yr) * SUM(yr) * SUM(yr) * SUM(yr) * SUM(yr) AS a, SUM(1) * 9223372036854775807 AS b FROM t
+SELECT CAST(SUM(i) * 4194305 AS SIGNED) AS a, ROUND(SUM(i) * 4194305) AS b FROM t WHERE id = 7
+SELECT SUM(DISTINCT tiny) * 9223372036854775807 AS a, SUM(flag) * 9223372036854775807 AS b FROM t
+SELECT id, SUM(i) OVER (ORDER BY id) * 9223372036854775807 AS a, ROUND(SUM(i) OVER (), 1) AS b FROM t
+SELECT id, ROW_NUMBER() OVER (ORDER BY tiny / i, id) AS a, RANK() OVER (ORDER BY tiny / i) AS b FROM t
+SELECT id, COUNT(*) OVER (PARTITION BY tiny / i) AS a, LAG(n / 7) OVER (ORDER BY id) * 1000000 AS b FROM t
+SELECT id FROM t WHERE i > 1000 OR i < -1000 ORDER BY tiny / i, id LIMIT 1
+SELECT flag, GROUP_CONCAT(id ORDER BY tiny / i, id) AS a FROM t WHERE i <> 0 GROUP BY flag
 SELECT id, i = 1 AS same, flag, NOT flag AS off, e, st, y, r, d, tm, ts FROM t
 """
 REFUSED = (

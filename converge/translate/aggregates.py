@@ -25,7 +25,7 @@ from converge.model.quote import pg_text
 from converge.translate import arithmetic, collate
 from converge.translate.context import Untranslatable, refuse_if, unlisted
 from converge.translate.parse import called, check_parts, filled
-from converge.translate.term import NUMBERS, TEMPORAL, TIMES, Term, plain
+from converge.translate.term import INTEGERS, NUMBERS, TEMPORAL, TIMES, Term, plain
 
 if TYPE_CHECKING:
     from converge.translate.query import QueryTranslator
@@ -88,7 +88,11 @@ def _sum(t: QueryTranslator, value: Term, word: str) -> Term:
     if value.kind == "double":
         t.context.note("sums of approximate numbers depend on the order of the rows")
         return Term(f"sum({word}{value.number()}::float8)", "double")
-    return Term(f"sum({word}{value.number()})", "decimal", scale=value.scale, digits=value.scale)
+    number = value.number()
+    if value.kind in INTEGERS:
+        # PostgreSQL's sums of smaller integers are bigint, not numeric.
+        number += "::numeric" if value.wide else "::bigint"
+    return Term(f"sum({word}{number})", "decimal", scale=value.scale, digits=value.scale)
 
 
 def _extreme(t: QueryTranslator, value: Term, name: str) -> Term:
@@ -186,13 +190,14 @@ def window(t: QueryTranslator, node: exp.Window) -> Term:
 
 def _of_window(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Term:
     values = [t.value(arg) for arg in args]
-    sql = f"{name}({', '.join(value.sql for value in values)})"
+    # MySQL takes a quotient of another row with the digits that it shows.
+    sql = f"{name}({', '.join(value.shown() for value in values)})"
     if name in _RANKS:
         return Term(sql, "int")
     if name in _NEIGHBORS | {"min", "max"} and values and values[0].source == "float":
         raise Untranslatable(f"how many digits a FLOAT has after {name} over a window")
     if name in _NEIGHBORS and 1 <= len(values) <= 2:
-        return replace(plain(values[0]), sql=sql, literal=None)
+        return replace(plain(values[0]), sql=sql, literal=None, digits=values[0].scale)
     if name in NAMES and name != "any_value":
         return aggregate(t, name, args)
     raise unlisted(f"{name} over a window")

@@ -85,9 +85,9 @@ def text_of(values: Sequence[Term], sql: str = "") -> Term:
 
 
 def key(value: Term, context: Context) -> str:
-    """What is equal for those values that GROUP BY, DISTINCT and UNION take for one."""
+    """What is equal for those values that GROUP BY, PARTITION BY, DISTINCT and UNION take for one."""
     if value.kind != "text" or value.one_spelling:
-        return value.bytewise
+        return value.shown() if value.quotient else value.bytewise
     name = value.collation or _UNKNOWN
     trusted = value.alike == name
     sql = _trimmed(value, value.sql if trusted else value.bytewise, ignores_end(name))

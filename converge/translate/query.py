@@ -26,6 +26,7 @@ _SELECT = frozenset(
 _UNION = frozenset({"this", "expression", "distinct", "order", "limit", "offset", "with_"})
 _RECURSIVE = {"int": "bigint", "text": "text", "date": "date", "datetime": "timestamp", "decimal": "numeric"}
 _SORTED_TEXTS = "LIMIT after texts are sorted by a collation that the target lacks"
+_RECURSIVE_TEXTS = "a recursive UNION of texts, which PostgreSQL takes for the same only by their bytes"
 _DIFFERENT_WIDTH = "a UNION of different numbers of columns"
 
 Digits = Literal["shown", "kept", "refused"]
@@ -119,13 +120,13 @@ class QueryTranslator(Translator):
         return keys
 
     def sorted(self, value: Term, descending: bool) -> str:
-        """One key; MySQL takes NULL for the least value."""
+        """One key; MySQL takes NULL for the least value, and sorts quotients by the digits that it shows."""
         refuse_if(value.kind in ("set", "json", "opaque", "uuid"), f"rows are sorted by a {value.kind}")
         if value.labels and value.source != "enum":
             raise Untranslatable("rows are sorted by a computed ENUM, which MySQL sorts as a text")
         if value.kind in TIMES:
             value.time()
-        sql = collate.order_key(value, self.context) if value.kind == "text" else value.sql
+        sql = collate.order_key(value, self.context) if value.kind == "text" else value.shown()
         return f"{sql} DESC NULLS LAST" if descending else f"{sql} NULLS FIRST"
 
     def condition(self, node: exp.Expr) -> str:
@@ -393,6 +394,7 @@ def _recursive(t: QueryTranslator, alias: str, names: Sequence[str], node: exp.E
     second = t.inside(node.expression, sees=False)
     refuse_if(len(first.outputs) != len(second.outputs), _DIFFERENT_WIDTH)
     casts = []
+    distinct = node.args.get("distinct")
     pairs = zip(first.outputs, second.outputs, strict=True)
     for number, ((_, a), (_, b)) in enumerate(pairs, 1):
         computed = a.kind in ("text", "decimal") and not (a.source and b.source)
@@ -400,7 +402,9 @@ def _recursive(t: QueryTranslator, alias: str, names: Sequence[str], node: exp.E
             a.kind not in _RECURSIVE or b.kind not in (a.kind, "null") or computed,
             f"a recursive query calculates a {a.kind}, which MySQL cuts to the first part's length",
         )
+        bytewise = all(collate.key(value, Context()) == value.sql for value in (a, b))
+        refuse_if(distinct and not bytewise, _RECURSIVE_TEXTS)
         casts.append(f"q.c{number}::{_RECURSIVE[a.kind]}")
     labels = [name for name, _ in first.outputs]
-    word = "UNION" if node.args.get("distinct") else "UNION ALL"
+    word = "UNION" if distinct else "UNION ALL"
     return f"{_converted(first, labels, casts)} {word} {_converted(second, labels, casts)}"

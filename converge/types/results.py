@@ -89,9 +89,11 @@ def _pair(source: SourceColumn, target: TargetColumn) -> tuple[str, str, str]:
         case ("integer" | "number" | "double") as kind, ("number" | "double" | "boolean") as other:
             if other == "boolean":
                 there = f"({there}::int)"
-            if "double" in (kind, other):
+            if kind == "double":
                 return double_text(f"({here}*1e0)"), stored_text(there), "double"
-            return _number(source), f"trim_scale({there}::numeric)::text", "text"
+            # Straight to numeric it would have 15 digits.
+            digits = f"{there}::text" if other == "double" else there
+            return _number(source), f"trim_scale({digits}::numeric)::text", "text"
         case "json", "json":
             return f"CAST({here} AS CHAR)", f"{there}::jsonb::text", "json"
         case "text", "json":
