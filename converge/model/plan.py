@@ -262,7 +262,7 @@ class Computed:
     limited: Literal["", "limit", "offset"] = ""
     """How a view's LIMIT cuts its sorted rows: at the end, or at both ends."""
     unsorted: tuple[tuple[int, str], ...] = ()
-    """Columns of GROUP_CONCAT without ORDER BY, with the separator: their parts come in any order."""
+    """Columns of GROUP_CONCAT whose parts come in any order, with the separator."""
     undefined: tuple[tuple[int, str], ...] = ()
     """Columns that need not be equal, with the reason, e.g. ``RAND()``; `WHOLE` stands for all."""
 

@@ -6,6 +6,7 @@ Not all of a view's rows is defined: their order, what LIMIT leaves, columns tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
@@ -40,7 +41,27 @@ _OPEN_NODES = (exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.Curre
 _INSTEAD = "change the tables themselves, or add an INSTEAD OF trigger"
 _OF_ORDER = frozenset({"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"})
 """Window functions that count rows, also such as tie."""
-Keys = Sequence[tuple[Set[str], Set[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What a view's columns tell of orders, by their names in lower case."""
+
+    keys: Sequence[Set[str]]
+    """Each tells the view's rows apart."""
+    alike: Set[str]
+    """Those that both servers sort alike: all but texts."""
+
+    def sorted_by(self, order: exp.Expr | None) -> Set[str]:
+        """The columns of an ORDER BY; none where one is a text, or computed."""
+        items = order.expressions if order is not None else ()
+        names = {item.this.name.lower() if isinstance(item.this, exp.Column) else "" for item in items}
+        return names if names <= self.alike else set()
+
+    def is_total(self, order: exp.Expr | None) -> bool:
+        """Whether it leaves no order of rows open."""
+        names = self.sorted_by(order)
+        return any(key <= names for key in self.keys)
 
 
 def plan_views(draft: Draft) -> None:
@@ -181,17 +202,19 @@ def _computed(draft: Draft, view: View, target: str, read: Iterable[str]) -> Com
     if order and not hidden and (tree.args.get("limit") or tree.args.get("offset")) is not None:
         limited = "limit" if tree.args.get("offset") is None else "offset"
     unsorted = {}
-    keys: Keys = []
-    if len(list(tree.find_all(exp.Table))) == len(tables) == 1 and (only := draft.source(*tables)):
-        keys = _keys(only)
+    sources = [source for name in tables if (source := draft.source(name))]
+    # Of a view, and where it reads a table twice, no columns tell its rows apart.
+    alone = len(list(tree.find_all(exp.Table))) == 1 and list(tables) == list(read)
+    columns = _Columns(_unique(sources[0]) if alone and sources else (), _alike(sources))
     for number, item in enumerate(outputs):
         value = item.unalias()
-        if isinstance(value, exp.GroupConcat) and not _is_sorted(value) and not _reason(value.this, keys):
+        is_list = isinstance(value, exp.GroupConcat) and not _is_sorted(value, columns)
+        if is_list and not _reason(value.this, columns):
             separator = value.args.get("separator")
             unsorted[number] = "," if separator is None else separator.name
-        elif reason := _reason(item, keys):
+        elif reason := _reason(item, columns):
             undefined.setdefault(number, reason)
-    if reason := _outside(tree, keys, limited=bool(limited)):
+    if reason := _outside(tree, columns, limited=bool(limited)):
         undefined.setdefault(WHOLE, reason)
     return Computed(
         "view", view.name, target, reads=tuple(tables), order=order, hidden=hidden, limited=limited,
@@ -217,10 +240,12 @@ def _unique(table: Table) -> list[set[str]]:
     return [key for key in keys if key <= filled]
 
 
-def _keys(table: Table) -> Keys:
-    """The same, each beside all columns that both servers sort alike."""
-    alike = {column.name.lower() for column in table.columns if not column.charset or column.type == "enum"}
-    return [(key, alike) for key in _unique(table) if key <= alike]
+def _alike(tables: Sequence[Table]) -> Set[str]:
+    """Names of columns that both servers sort alike."""
+    texts, others = set[str](), set[str]()
+    for column in chain.from_iterable(table.columns for table in tables):
+        (texts if column.charset and column.type != "enum" else others).add(column.name.lower())
+    return others - texts
 
 
 def _order(tree: exp.Expr, outputs: Sequence[exp.Expr]) -> tuple[tuple[int, ...], bool]:
@@ -242,18 +267,18 @@ def _order(tree: exp.Expr, outputs: Sequence[exp.Expr]) -> tuple[tuple[int, ...]
     return tuple(places), False
 
 
-def _outside(tree: exp.Expr, keys: Keys, *, limited: bool) -> str:
+def _outside(tree: exp.Expr, columns: _Columns, *, limited: bool) -> str:
     """Why the rows themselves are not defined: what stands elsewhere than in the list of columns."""
     skipped = {"order", *(("limit", "offset") if limited else ())}
     if isinstance(tree, exp.Select):
         skipped.add("expressions")
     parts = (part for name, part in tree.args.items() if name not in skipped)
     listed = chain.from_iterable(part if isinstance(part, list) else [part] for part in parts)
-    reasons = (_reason(one, keys) for one in listed if isinstance(one, exp.Expr))
+    reasons = (_reason(one, columns) for one in listed if isinstance(one, exp.Expr))
     return next(filter(None, reasons), "")
 
 
-def _reason(tree: exp.Expr, keys: Keys) -> str:
+def _reason(tree: exp.Expr, columns: _Columns) -> str:
     """What makes the value of an expression depend on more than the rows."""
     for node in tree.walk():
         name = called(node)
@@ -261,20 +286,32 @@ def _reason(tree: exp.Expr, keys: Keys) -> str:
             return f"{(name or node.key).upper()}()"
         if isinstance(node, exp.Limit | exp.Offset):
             return "LIMIT, which leaves open which rows it takes where they tie"
-        if isinstance(node, exp.GroupConcat) and not _is_sorted(node):
-            return "GROUP_CONCAT without ORDER BY"
-        if name in _OF_ORDER and isinstance(node.parent, exp.Window) and not _is_total(node.parent, keys):
-            return f"{name.upper()}(), which counts rows that tie in any order"
+        if isinstance(node, exp.GroupConcat) and not _is_sorted(node, columns):
+            return "GROUP_CONCAT, which lists parts that tie in any order"
+        if isinstance(node, exp.Window) and _is_open(node, columns):
+            return f"{called(node.this).upper()}(), which counts rows that tie in any order"
     return ""
 
 
-def _is_total(window: exp.Window, keys: Keys) -> bool:
-    """Whether the window sorts its rows without ties, and by nothing that a collation sorts."""
-    order = window.args.get("order")
-    items = [item.this for item in order.expressions] if order is not None else []
-    names = {item.name.lower() if isinstance(item, exp.Column) else "" for item in items}
-    return any(key <= names <= alike for key, alike in keys)
+def _is_open(window: exp.Window, columns: _Columns) -> bool:
+    """Whether the order of rows that tie decides what the window function gives."""
+    name, select = called(window.this), window.find_ancestor(exp.Select)
+    named = {one.name.lower(): one for one in (select and select.args.get("windows")) or ()}
+    window = named.get(window.alias.lower(), window)
+    spec = window.args.get("spec")
+    # A frame of rows ends between rows that tie, unless it has no ends.
+    cut = spec is not None and {spec.args.get("start"), spec.args.get("end")} != {"UNBOUNDED"}
+    return bool(name) and (name in _OF_ORDER or cut) and not columns.is_total(window.args.get("order"))
 
 
-def _is_sorted(node: exp.GroupConcat) -> bool:
-    return isinstance(node.this, exp.Order)
+def _is_sorted(node: exp.GroupConcat, columns: _Columns) -> bool:
+    """Whether its parts have one order."""
+    order = node.this
+    if not isinstance(order, exp.Order):
+        return False
+    distinct = isinstance(order.this, exp.Distinct)
+    parts = order.this.expressions if distinct else [order.this]
+    if parts == [item.this for item in order.expressions]:
+        return bool(columns.sorted_by(order))
+    # One of several rows decides where a distinct part goes.
+    return not distinct and columns.is_total(order)
