@@ -5,7 +5,7 @@ Each subquery gets a translator of its own that sees the names of the one around
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -110,13 +110,13 @@ class QueryTranslator(Translator):
         rows = f"SELECT {found} FROM ({inner.sql}) AS q ({', '.join(names)})"
         return Term(f"({f'({wanted})' if len(pairs) > 1 else wanted} IN ({rows}))", "bool")
 
-    def order(self, node: exp.Expr) -> list[str]:
+    def order(self, node: exp.Expr, as_key: Callable[[Term], Term] = lambda value: value) -> list[str]:
         """The keys of an ORDER BY; constants sort nothing."""
         keys = []
         for item in node.expressions:
             check_parts(item, frozenset({"this", "desc", "nulls_first"}))
             if not isinstance(item.this, exp.Literal | exp.Null):
-                keys.append(self.sorted(self.value(item.this), bool(item.args.get("desc"))))
+                keys.append(self.sorted(as_key(self.value(item.this)), bool(item.args.get("desc"))))
         return keys
 
     def sorted(self, value: Term, descending: bool) -> str:
