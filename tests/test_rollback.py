@@ -579,3 +579,92 @@ def test_columns_that_are_called_as_variables_are_noted(databases: tuple[str, st
     postgres(databases[1], "INSERT INTO lost VALUES (1, 2, 3, 4, 5); UPDATE lost SET v = 6")
     assert counts(rollback(databases, "--apply", "--yes")) == {"lost": (1, 0, 0)}
     assert mysql(databases[0], "SELECT * FROM lost") == [(1, 2, 3, 4, 6)]
+
+
+FAMILY = (
+    "CREATE TABLE users (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL UNIQUE);"
+    "CREATE TABLE audit (id INT PRIMARY KEY, user_id INT, "
+    "  FOREIGN KEY by_user (user_id) REFERENCES users (id) ON DELETE CASCADE);"
+    "CREATE TABLE named (id INT PRIMARY KEY, name VARCHAR(20), "
+    "  FOREIGN KEY by_name (name) REFERENCES users (name));"
+    "INSERT INTO users VALUES (1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO audit VALUES (1, 1), (2, NULL);"
+    "INSERT INTO named VALUES (1, 'b'), (2, NULL)"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "orphan"),
+    [
+        (["--exclude", "audit"], "DELETE FROM users WHERE id = 1", "audit.user_id (1): 1 row"),
+        (["--exclude", "audit"], "UPDATE users SET id = 4 WHERE id = 1", "audit.user_id (1): 1 row"),
+        (["--exclude", "audit"], "TRUNCATE users CASCADE", "audit.user_id (1): 1 row"),
+        (["--exclude", "named"], "UPDATE users SET name = 'z' WHERE id = 2", "named.name (b): 1 row"),
+        (["--exclude", "users"], "INSERT INTO audit VALUES (5, 7), (6, 1)", "audit.user_id (7): 1 row"),
+        (["--exclude", "users"], "UPDATE named SET name = 'y'", "named.name (y): 2 rows"),
+    ],
+)
+def test_no_row_loses_its_parent(
+    databases: tuple[str, str], tmp_path: Path, options: list[str], change: str, orphan: str
+) -> None:
+    """Orphans of before are none of the rollback's."""
+    source, target = databases
+    mysql(source, FAMILY)
+    if "named" not in options:
+        mysql(source, "SET foreign_key_checks = 0; INSERT INTO audit VALUES (3, 99)")
+    ran = converge("migrate", "--source", source, "--target", target, *options)
+    assert ran.code == 0, ran.err
+    ran = rollback(databases, "--prepare")
+    found = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "V130"}
+    assert any("foreign key" in words for words in found.values()), ran.out
+    harmless = "audit VALUES (8, 2)" if "users" in options else "users VALUES (9, 'i')"
+    postgres(target, f"INSERT INTO {harmless}")
+    assert rollback(databases, "--apply", "--yes").code == 0
+    before = mysql(source, "CHECKSUM TABLE users, audit, named")
+    postgres(target, change)
+    ran = rollback(databases, "--apply", "--yes")
+    assert (ran.code, "error[V132]" in ran.err, orphan in ran.err) == (4, True, True), ran.err
+    assert mysql(source, "CHECKSUM TABLE users, audit, named") == before
+    script = tmp_path / "back.sql"
+    assert rollback(databases, "--sql", str(script)).code == 0
+    with pytest.raises(Exception, match="rows without a parent"):
+        mysql(source, script.read_text("utf-8"))
+    assert mysql(source, "CHECKSUM TABLE users, audit, named") == before
+
+
+def test_parents_of_other_databases_and_runs(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    both, name = ("--source", source, "--target", target), source.rpartition("/")[2]
+    mysql(source, f"{FAMILY}; CREATE DATABASE {name}_x; CREATE TABLE {name}_x.far (u INT, "
+          f"FOREIGN KEY (u) REFERENCES {name}.users (id)); INSERT INTO {name}_x.far VALUES (2)")  # fmt: skip
+    try:
+        assert converge("migrate", *both, "--exclude", "audit").code == 0
+        assert converge("migrate", *both, "--include", "audit").code == 0
+        postgres(
+            target,
+            "ALTER TABLE audit ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE NOT VALID; "
+            "ALTER TABLE named DROP CONSTRAINT named_ibfk_1",
+        )
+        found = []
+        for run in "12":
+            ran = rollback(databases, "--prepare", "--run", run)
+            found.append({one["object"] for one in ran.json["findings"] if one["code"] == "V130"})
+        far = f"{name}_x.far.u"
+        assert found == [{"audit.user_id", far, "named.name"}, {"audit.user_id"}]
+        postgres(
+            target, "ALTER TABLE audit VALIDATE CONSTRAINT audit_user_id_fkey; DELETE FROM users WHERE id = 2"
+        )
+        ran = rollback(databases, "--apply", "--yes", "--run", "1")
+        assert (ran.code, f"{far} (2): 1 row" in ran.err, "named.name (b): 1 row" in ran.err) == (
+            4,
+            True,
+            True,
+        )
+        # Each of both runs has rows that need the other's.
+        postgres(target, "INSERT INTO users VALUES (2, 'b'), (7, 'g'); DELETE FROM users WHERE id = 1; "
+                 "INSERT INTO audit VALUES (7, 7)")  # fmt: skip
+        for run in "21":
+            assert rollback(databases, "--apply", "--yes", "--run", run).code == 0
+        assert mysql(source, "SELECT id, user_id FROM audit ORDER BY id") == [(2, None), (7, 7)]
+        assert mysql(source, "SELECT id FROM users ORDER BY id") == [(2,), (3,), (7,)]
+    finally:
+        mysql(source, f"DROP DATABASE {name}_x")

@@ -30,6 +30,7 @@ from converge.mysql.digest import changed_keys
 from converge.mysql.query import fetch
 from converge.postgres.query import value
 from converge.rollback.inverse import found_by, given, noted_by, one_way, own_key, taken
+from converge.rollback.parents import Joining
 from converge.rollback.triggers import CHANGED, has_moved, mark_of, note_mark
 from converge.run.relation import Row, as_text, of_table, row_digests, row_text, unequal
 from converge.types.field import Field
@@ -44,7 +45,7 @@ _STATEMENT = 1024 * 1024
 """Characters of a statement from which on rows go into the next."""
 _BESIDE, _KEYS = "`converge_rows`", "`converge_keys`"
 _SPOOLED = 16 * 1024 * 1024
-_PLACES = ("delete", "swap", "update", "insert")
+_PLACES = ("before", "delete", "swap", "update", "insert", "after")
 Literals = tuple[str, ...]
 """MySQL expressions of a key's values."""
 
@@ -110,8 +111,9 @@ class Changed:
 
     def __init__(
         self, source: WatchedConnection, target: psycopg.Connection[Any], schema: str, table: TablePlan,
-        known: Table,
+        known: Table, joining: Sequence[Joining] = (),
     ) -> None:  # fmt: skip
+        self._joining = joining
         self._source, self._target, self.table = source, target, table
         self._name, self._quoted = my_name(table.source), pg_name(schema, table.target)
         self.key = noted_by(table)
@@ -347,6 +349,17 @@ class Changed:
         for one, sets in changes:
             if not self._unique & sets.keys():
                 made.add("update", self._update(self._name, one, sets), 1, [one.key])
+        both = [one.literals for one, _ in changes]
+        if lost := gone + both:
+            self._gather(made, "before", self._where(lost))
+        if come := [one.literals for one in new] + both:
+            self._gather(made, "after", self._where(come))
+
+    def _gather(self, made: Script, place: str, condition: str) -> None:
+        """Notes values of foreign keys of these rows."""
+        for key in self._joining:
+            for statement in key.gather(self.table.source, condition, after=place == "after"):
+                made.add(place, statement)
 
     def _sets(self, pair: _Pair) -> dict[str, str]:
         """The columns that differ, with their values."""
@@ -416,8 +429,9 @@ class Changed:
             made.add("delete", f"INSERT INTO {_KEYS} ({names}) VALUES {values}", len(pairs))
         same = " AND ".join(f"own.{name}=kept.{name}" for name in self._key_names)
         # Not a join: IS NULL is also true of 0000-00-00.
-        others = f"WHERE NOT EXISTS (SELECT 1 FROM {_KEYS} AS kept WHERE {same})"
-        made.add("delete", f"DELETE own FROM {self._name} AS own {others}", left)
+        others = f"NOT EXISTS (SELECT 1 FROM {_KEYS} AS kept WHERE {same})"
+        self._gather(made, "delete", others)
+        made.add("delete", f"DELETE own FROM {self._name} AS own WHERE {others}", left)
         made.add("delete", f"DROP TEMPORARY TABLE {_KEYS}")
 
     def _count(self) -> int:
@@ -472,3 +486,5 @@ class Changed:
             made.deleted += rows
             made.add("delete", f"DELETE FROM {self._name} WHERE {digest}='{one}' LIMIT {rows}", rows)
         self._insert(made, [*new.elements()])
+        for place in ("before", "after") if made.rows else ():
+            self._gather(made, place, "TRUE")

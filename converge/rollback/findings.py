@@ -14,6 +14,7 @@ from converge.mysql.privileges import read_privileges
 from converge.postgres.made import sequence_values
 from converge.postgres.query import rows, value
 from converge.rollback.inverse import noted_by, one_way, partly_lost
+from converge.rollback.parents import unsure_parents
 from converge.run.compared import Compared
 
 WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
@@ -29,6 +30,7 @@ def obstacles(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
     """What does not come back, or not as it is, and what has to be done before anything can."""
     yield from losses(both, tables)
     yield from _shared_keys(both, tables)
+    yield from unsure_parents(both, tables)
     names = {table.source for table in tables}
     yield from filter(
         None, (without_transactions(table) for table in both.catalog.tables if table.name in names)

@@ -30,6 +30,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.errors import explain
 from converge.mysql.privileges import read_privileges
+from converge.mysql.query import fetch
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.saved import without_idle_merges
 from converge.postgres.target import ledger_tables
@@ -43,11 +44,12 @@ from converge.rollback.findings import (
     obstacles,
     without_transactions,
 )
+from converge.rollback.parents import FAILING, Joining, checked_now
 from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
 from converge.run.blockers import blocked
 from converge.run.compared import Compared, Scope, compared, narrowed, require_whole, unfinished
 from converge.run.options import Options
-from converge.run.relation import Row, row_text
+from converge.run.relation import Row, as_text, row_text
 
 Action = Literal["prepare", "sql", "apply", "remove"]
 # Values go back as they are: no number for a 0, and an error rather than another value.
@@ -151,11 +153,17 @@ def write_rollback(
 ) -> Rollback:
     """Writes what has changed as a script for the mysql client. Changes neither side."""
     result = Rollback("sql", str(source), str(target))
-    with _changes(source, target, options, emit, result) as (_, _, scripts):
+    with _changes(source, target, options, emit, result) as (_, _, scripts, joining):
+        begin = (
+            f"CREATE TEMPORARY TABLE {FAILING} (why VARCHAR(300) PRIMARY KEY)",
+            *(one.begin for one in joining),
+        )
         write(f"{_SESSION};\nSET NAMES utf8mb4;\nSTART TRANSACTION;\n".encode())
+        write("".join(f"{one};\n" for one in begin).encode())
         for _, script in scripts:
             for statement, *_ in script:
                 write(statement)
+        write("".join(f"{one.require_parents};\n" for one in joining).encode())
         write(b"COMMIT;\n")
     return result
 
@@ -168,7 +176,7 @@ def apply_rollback(
     Raises SourceError where the source refuses a row, or would have another value; nothing has changed then.
     """
     result = Rollback("apply", str(source), str(target))
-    with _changes(source, target, options, emit, result) as (run, here, scripts):
+    with _changes(source, target, options, emit, result) as (run, here, scripts, joining):
         changes = tuple((changed.table.source, script.rows) for changed, script in scripts if script.rows)
         if approve is not None and changes:
             approve(Removal("change", str(source), changes))
@@ -176,6 +184,8 @@ def apply_rollback(
             cursor.execute("SET SESSION transaction_read_only=0")
             cursor.execute(_SESSION)
             cursor.execute("START TRANSACTION")
+            for one in joining:
+                cursor.execute(one.begin)
             for changed, script in scripts:
                 if script.rows:
                     emit(Said(f"{changed.table.source}: {script}"))
@@ -184,6 +194,7 @@ def apply_rollback(
                         _carry_out(cursor, changed, rows, statement)
             for changed, _ in scripts:
                 _require_equal(changed)
+            _require_parents(here, joining)
             cursor.execute("COMMIT")
         # Another server with such a database may be a copy, for a trial: the run's own has none of it yet.
         if run is None or same_server(source, run.source):
@@ -195,7 +206,7 @@ def apply_rollback(
 @contextmanager
 def _changes(
     source: Endpoint, target: Endpoint, options: Options, emit: Sink, result: Rollback
-) -> Iterator[tuple[Recorded | None, WatchedConnection, list[tuple[Changed, Script]]]]:
+) -> Iterator[tuple[Recorded | None, WatchedConnection, list[tuple[Changed, Script]], list[Joining]]]:
     """What has changed since it was noted. Nobody writes to the target's tables while it is looked at."""
     with ExitStack() as stack:
         whole = stack.enter_context(compared(source, target, options, emit))
@@ -214,16 +225,17 @@ def _changes(
             )
         lock(both.target, "rollback")
         here = stack.enter_context(closing(connect_source(source)))
+        tables = going_back(both.plan)
+        joining = checked_now(both, tables, {name for name, _ in _noted(both)})
         stack.enter_context(both.target.transaction())
         known = {table.name: table for table in both.catalog.tables}
-        tables = going_back(both.plan)
         names = ", ".join(pg_name(both.plan.schema, table.target) for table in tables)
         both.target.execute("SET LOCAL lock_timeout = '60s'")
         if tables:
             both.target.execute(f"LOCK TABLE {names} IN SHARE MODE".encode())
         scripts = []
         for table in tables:
-            changed = Changed(here, both.target, both.plan.schema, table, known[table.source])
+            changed = Changed(here, both.target, both.plan.schema, table, known[table.source], joining)
             script = stack.enter_context(closing(changed.script()))
             if script.rows:
                 if engine := without_transactions(known[table.source]):
@@ -235,7 +247,7 @@ def _changes(
         moved = {one.source for one in result.tables}
         lost_there = losses(both, [table for table in tables if table.source in moved])
         result.findings += [*left_out, *lost_there, *given_out(both)]
-        yield both.run, here, scripts
+        yield both.run, here, scripts, [one for one in joining if any(map(one.joins, moved))]
 
 
 def _by_run(both: Compared, options: Options) -> list[Finding]:
@@ -339,6 +351,23 @@ def _require_equal(changed: Changed) -> None:
             code=Code.V132,
             details=differ,
             hint=f"{_CHANGE_IT}; a number in JSON may have 65 digits there, 30 of them decimals",
+        )
+
+
+def _require_parents(here: WatchedConnection, joining: Sequence[Joining]) -> None:
+    """Raises SourceError where rows of the source would have no parent."""
+    lost = [(one, values, rows) for one in joining for *values, rows in fetch(here, one.orphans)]
+    if lost:
+        count = counted(sum(rows for *_, rows in lost), "row")
+        listed = (
+            f"{one} {row_text(tuple(map(as_text, values)))}: {counted(rows, 'row')}"
+            for one, values, rows in lost
+        )
+        raise SourceError(
+            f"{count} of the source would have no parent; nothing has been changed",
+            code=Code.V132,
+            details=first_of([*listed], _MOST),
+            hint="bring back the parents in the target, or change these rows, and roll back again",
         )
 
 

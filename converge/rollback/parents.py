@@ -1,0 +1,184 @@
+"""The source's foreign keys that join a table whose rows come back: none of them may lose its parent.
+
+MySQL does not check them meanwhile, as tables come back one after the other. The values that may have lost
+their parent are gathered beside the tables: those of parents before they change, and those of children when
+they have changed. So what is looked at grows with the changes, and orphans of before are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from itertools import groupby
+
+from converge.codes import Code
+from converge.model.endpoint import parse
+from converge.model.plan import Finding, TablePlan
+from converge.model.quote import my_name, my_text, pg_name
+from converge.model.recorded import Recorded
+from converge.mysql.query import rows
+from converge.postgres.existing import read_existing
+from converge.postgres.made import unchecked_keys
+from converge.postgres.recorded import last_recorded
+from converge.run.compared import Compared
+
+FAILING = "`converge_orphans`"
+"""A table of texts that are unique, for `require_parents`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A foreign key, of any database of the server, of which one table at least is the source's."""
+
+    number: int
+    name: str
+    database: str
+    """The source's."""
+    child: tuple[str, str]
+    """Database and table; so of the parent."""
+    parent: tuple[str, str]
+    columns: tuple[str, ...]
+    parent_columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        columns = ", ".join(self.columns)
+        return f"{self.called(self.child)}.{columns if len(self.columns) == 1 else f'({columns})'}"
+
+    def called(self, table: tuple[str, str]) -> str:
+        """A table, with its database where that is not the source's."""
+        return table[1] if table[0] == self.database else ".".join(table)
+
+    def joins(self, table: str) -> bool:
+        """Whether the source's table is one of its two."""
+        return (self.database, table) in (self.child, self.parent)
+
+    @property
+    def begin(self) -> str:
+        """The statement that makes the place for its values."""
+        values = ",".join(f"{my_name(one)} AS v{place}" for place, one in enumerate(self.columns))
+        return f"CREATE TEMPORARY TABLE {self._values} AS SELECT {values} FROM {_full(self.child)} LIMIT 0"
+
+    def gather(self, table: str, condition: str, *, after: bool) -> Iterator[str]:
+        """Statements that note the values of rows of the source's table, called `own` in the condition:
+        before they change those of a parent, afterwards those of a child."""
+        side, columns = (self.child, self.columns) if after else (self.parent, self.parent_columns)
+        if side == (self.database, table):
+            names = [f"own.{my_name(one)}" for one in columns]
+            filled = " AND ".join(f"{one} IS NOT NULL" for one in names)
+            yield (
+                f"INSERT INTO {self._values} SELECT {','.join(names)} FROM {_full(side)} AS own "
+                f"WHERE ({condition}) AND {filled}"
+            )
+
+    @property
+    def orphans(self) -> str:
+        """The query of values that have lost their parent, each with how many rows have it."""
+        values = [f"v{place}" for place in range(len(self.columns))]
+        listed = ",".join(values)
+        children = " AND ".join(
+            f"c.{my_name(one)}=v.{value}" for one, value in zip(self.columns, values, strict=True)
+        )
+        parents = " AND ".join(
+            f"p.{my_name(one)}=v.{value}" for one, value in zip(self.parent_columns, values, strict=True)
+        )
+        return (
+            f"SELECT {listed},COUNT(*) FROM (SELECT DISTINCT {listed} FROM {self._values}) AS v "
+            f"JOIN {_full(self.child)} AS c ON {children} "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {_full(self.parent)} AS p WHERE {parents}) GROUP BY {listed}"
+        )
+
+    @property
+    def require_parents(self) -> str:
+        """The statement that fails where there are some, as a script has no other way to say so."""
+        words = my_text(f"{self.called(self.child)}: rows without a parent by {self.name}")
+        return f"INSERT INTO {FAILING} SELECT {words} UNION ALL SELECT {words} FROM ({self.orphans}) AS o"
+
+    @property
+    def _values(self) -> str:
+        return f"`converge_values_{self.number}`"
+
+
+def joining(both: Compared, tables: Sequence[TablePlan]) -> list[Joining]:
+    """The foreign keys that join one of these tables."""
+    database = both.catalog.database
+    found = []
+    columns = rows(both.source, "joining_columns", database)
+    for number, (key, group) in enumerate(groupby(columns, key=lambda row: row[:3])):
+        parts = list(group)
+        found.append(
+            Joining(
+                number, key[2], database, (key[0], key[1]), (parts[0][4], parts[0][5]),
+                tuple(part[3] for part in parts), tuple(part[6] for part in parts),
+            )
+        )  # fmt: skip
+    return [key for key in found if any(key.joins(table.source) for table in tables)]
+
+
+def unsure_parents(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
+    """Foreign keys that the target does not hold for the source: a row there may lose its parent."""
+    there = _There(both, tables)
+    for key in joining(both, tables):
+        if away := [key.called(one) for one in (key.child, key.parent) if there.plan(key, one) is None]:
+            why = f"{' and '.join(dict.fromkeys(away))} does not go back"
+        elif not there.holds(key):
+            why = "the target does not have it, or has not checked all rows"
+        else:
+            continue
+        words = f"foreign key {key.name}: {why}; --apply ends where a row would have no parent"
+        yield Finding(Code.V130, "lossy", str(key), words)
+
+
+def checked_now(both: Compared, tables: Sequence[TablePlan], noted: Set[str]) -> list[Joining]:
+    """The foreign keys of which all changes have come back with those of these tables. Others hold in the
+    target, where changes of their other table are still `noted`: the rollback of its run checks them."""
+    there = _There(both, tables)
+    later = {name for name, plan in there.others.items() if pg_name(both.plan.schema, plan.target) in noted}
+    return [
+        key
+        for key in joining(both, tables)
+        if not (later & {key.child[1], key.parent[1]} and there.holds(key))
+    ]
+
+
+class _There:
+    """The source's foreign keys in the target."""
+
+    def __init__(self, both: Compared, tables: Sequence[TablePlan]) -> None:
+        self._schema = both.plan.schema
+        self._own = {table.source: table for table in tables}
+        self.others: dict[str, TablePlan] = {}
+        """The tables of other runs."""
+        for name, run in (both.run.elsewhere if both.run else {}).items():
+            other = last_recorded(both.target, parse(both.plan.source), self._schema, run)
+            if isinstance(other, Recorded):
+                self.others |= {table.source: table for table in other.plan.tables if table.source == name}
+        # The cutover has those checked that epochs have left unchecked.
+        sure = unchecked_keys(both.target, both.plan, both.run.made if both.run else None)
+        self._keys = [
+            (key.table, key.parent, {*zip(key.columns, key.parent_columns, strict=True)})
+            for key in read_existing(both.target, self._schema).foreign_keys
+            if (key.validated or key in sure) and not key.off
+        ]
+
+    def plan(self, key: Joining, table: tuple[str, str]) -> TablePlan | None:
+        """That of a table of the key; None where it does not go back."""
+        return (self._own | self.others).get(table[1]) if table[0] == key.database else None
+
+    def holds(self, key: Joining) -> bool:
+        """Whether the target has the key, and has checked all rows."""
+        child, parent = self.plan(key, key.child), self.plan(key, key.parent)
+        if child is None or parent is None:
+            return False
+        ours, theirs = (
+            {column.source: column.target for column in table.columns} for table in (child, parent)
+        )
+        pairs = {
+            (ours.get(one), theirs.get(other))
+            for one, other in zip(key.columns, key.parent_columns, strict=True)
+        }
+        names = (pg_name(self._schema, child.target), pg_name(self._schema, parent.target))
+        return (*names, pairs) in self._keys
+
+
+def _full(table: tuple[str, str]) -> str:
+    return ".".join(map(my_name, table))
