@@ -654,3 +654,66 @@ def test_uuids_in_text_are_found_by_each_spelling(databases: tuple[str, str], tm
     assert follow((source, target)).code == 0
     judged = compare(source, target)
     assert judged.equal, str(judged)
+
+
+REFUSED = {
+    "a": ("CHAR(36)", "UUID()", "'smoke-test'"),
+    "b": ("TINYINT(1)", "1", "5"),
+    "c": ("DATE", "'2020-01-01'", "'0000-00-00'"),
+    "d": ("DATETIME", "'2020-01-01'", "'2020-00-00'"),
+    "e": ("VARCHAR(20)", "'x'", "'a\\0b'"),
+    "f": ("ENUM('x', 'y')", "'x'", "0"),
+    "g": ("TIME", "'10:00:00'", "'100:00:00'"),
+    "h": ("VARCHAR(45)", "'127.0.0.1'", "'host'"),
+    "i": ("TIMESTAMP NOT NULL", "'2020-01-01'", "0"),
+    "j": ("VARBINARY(40)", "'x'", "x'ff'"),
+    "k": ("INT", "1", "70000"),
+    "l": ("VARCHAR(20)", "'x'", "'longer'"),
+}
+"""Types of keys, each with a value, and with one that the target does not hold."""
+REFUSED_MAP = """
+[[column]]
+match = { table = "a", column = "k" }
+to = "uuid"
+[[column]]
+match = { table = "h", column = "k" }
+to = "inet"
+[[column]]
+match = { table = "j", column = "k" }
+to = "text"
+[[column]]
+match = { table = "k", column = "k" }
+to = "smallint"
+[[column]]
+match = { table = "l", column = "k" }
+to = "varchar(3)"
+"""
+
+
+def test_a_key_that_has_gone_again_stops_nothing(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    anything = "SET sql_mode = 'ALLOW_INVALID_DATES'"
+    mysql(
+        source,
+        "".join(
+            f"CREATE TABLE {name} (k {type_}, n INT, PRIMARY KEY (k, n)); INSERT INTO {name} VALUES ({good}, 1);"
+            for name, (type_, good, _) in REFUSED.items()
+        ),
+    )
+    map_ = tmp_path / "map.toml"
+    map_.write_text(REFUSED_MAP, "utf-8")
+    ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_))
+    assert ran.code == 0, ran.err
+    for name, (_, good, bad) in REFUSED.items():
+        mysql(source, f"{anything}; INSERT INTO {name} VALUES ({good}, 2), ({bad}, 3), ({good}, 4); "
+              f"DELETE FROM {name} WHERE n = 3")  # fmt: skip
+    with opened(parse(source), parse(target), Options(), silent) as open_, open_.epochs.next() as epoch:
+        assert epoch.whole == ()
+    assert converge("verify", "--source", source, "--target", target).code == 0
+    # While its row is there, it is refused.
+    for name, (_, _, bad) in REFUSED.items():
+        mysql(source, f"{anything}; INSERT INTO {name} VALUES ({bad}, 3)")
+        ran = follow(databases)
+        assert ran.code != 0, name
+        mysql(source, f"DELETE FROM {name} WHERE n = 3")
+    assert follow(databases).code == 0

@@ -157,13 +157,19 @@ class Dirty:
                 yield [(*key.split(_BETWEEN), moved) for key, moved in batch]
 
     def _copy_keys(self, source: WatchedConnection, table: Followed, keys: Sequence[Sequence[str]]) -> None:
-        """The keys as the target has them: one text of all, which the source makes of the literals."""
+        """The keys as the target has them: one text of all, which the source makes of the literals. Without
+        those that it cannot have: where there is a row of such a key, the row is refused."""
         made = ",".join(map(table.key_text, keys))
         parts = [part for _, read in stream(source, f"SELECT CONCAT({made})") for part in read]
         block = encode(parts) if marked(table.key_plan) else b"".join(parts)
-        write(
-            self._target, f"COPY {_keys(table.number)} ({table.keys},{MOVED},{CHANGED}) FROM STDIN", [block]
-        )
+        copy = f"COPY {_keys(table.number)} ({table.keys},{MOVED},{CHANGED}) FROM STDIN"
+        try:
+            with self._target.transaction():
+                write(self._target, copy, [block])
+        except (psycopg.DataError, psycopg.IntegrityError):
+            half = len(keys) // 2
+            for some in filter(None, (keys[:half], keys[half:])) if half else ():
+                self._copy_keys(source, table, some)
 
     def _copy_rows(self, source: WatchedConnection, table: Followed, keys: Sequence[Sequence[str]]) -> None:
         plan = table.row_plan
