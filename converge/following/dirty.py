@@ -103,8 +103,13 @@ class Dirty:
             for table, held in zip(self._tables, self._held, strict=True):
                 if table.number not in self.whole:
                     for key, moved in held.items():
-                        made = (make(data) for make, data in zip(table.literals, key, strict=True))
-                        yield f"{table.number}\t{_BETWEEN.join(made)}\t{moved:d}\n".encode()
+                        made = [make(data) for make, data in zip(table.literals, key, strict=True)]
+                        literals = [one for one in made if one is not None]
+                        if len(literals) < len(made):
+                            self._changed.add(table.number)
+                            self.whole.add(table.number)
+                        else:
+                            yield f"{table.number}\t{_BETWEEN.join(literals)}\t{moved:d}\n".encode()
 
         if self._count:
             write(self._target, f"COPY {_KEYS} (t, k, moved) FROM STDIN", lines())

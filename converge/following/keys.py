@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 from converge.model.catalog import Column
 
-Literal = Callable[[bytes], str]
+Literal = Callable[[bytes], str | None]
+"""Makes None of a value that no literal finds."""
 OfText = Callable[[str], str]
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
@@ -68,7 +69,10 @@ def _text(column: Column, data: bytes) -> str:
     return f"_{column.charset} X'{data.hex()}' COLLATE {column.collation}"
 
 
-def _label(column: Column, number: int) -> str:
+def _label(column: Column, number: int) -> str | None:
+    if not number and "" in column.labels:
+        # In an index, the text of the error value finds the label.
+        return None
     label = column.labels[number - 1] if number else ""
     return f"_utf8mb4 X'{label.encode().hex()}'"
 

@@ -73,6 +73,9 @@ class Followed:
     """MySQL expression of the key as COPY takes it: texts, and the places of the key's literals."""
     changed: str = ""
     """`changed_keys`: MySQL condition of rows after which the whole table goes with each change."""
+    hidden: str = ""
+    """The same of keys that the log gives: without columns by whose literals all rows are found that arrive
+    with such a key."""
     spelled: tuple[bool, ...] = ()
     """Of the key's columns, whether rows are found by another spelling, too: `has_two_spellings`."""
 
@@ -111,7 +114,7 @@ class Followed:
         """The table with nothing but its key, which the target does not compute, and whether that has moved,
         and arrives as another value."""
         keys = (replace(one, generated=None) for one in self.plan.keys)
-        return replace(self.plan, columns=(*keys, _FLAG, self._arrives_as_other))
+        return replace(self.plan, columns=(*keys, _FLAG, _arrives_as_other(self.hidden)))
 
     @property
     def row_plan(self) -> TablePlan:
@@ -121,11 +124,7 @@ class Followed:
         column = replace(
             _FLAG, source=DIGEST, target=DIGEST, nullable=True, read=digest, is_null=f"{digest} IS NULL"
         )
-        return replace(self.plan, columns=(*self.plan.columns, column, self._arrives_as_other))
-
-    @property
-    def _arrives_as_other(self) -> ColumnPlan:
-        return replace(_FLAG, source=CHANGED, target=CHANGED, read=f"IF({self.changed or 0},1,0)")
+        return replace(self.plan, columns=(*self.plan.columns, column, _arrives_as_other(self.changed)))
 
     @property
     def spellings(self) -> int:
@@ -150,6 +149,10 @@ class Followed:
     def key_text(self, literals: Sequence[str]) -> str:
         """The expression for this key."""
         return "".join(piece if isinstance(piece, str) else literals[piece] for piece in self.pieces)
+
+
+def _arrives_as_other(condition: str) -> ColumnPlan:
+    return replace(_FLAG, source=CHANGED, target=CHANGED, read=f"IF({condition or 0},1,0)")
 
 
 def followed(
@@ -251,14 +254,17 @@ def _followed(
     if not _told_apart(own, table) or None in literals or computed or table.by_prefix:
         return whole
     # All rows are read for what no key that has changed could lead to.
-    hidden = changed_keys([one for one, by in zip(table.keys, spelled, strict=True) if not by], catalog)
+    alone = [one for one, by in zip(table.keys, spelled, strict=True) if not by]
+    hidden = changed_keys(alone, catalog)
     if hidden and fetch(source, f"SELECT 1 FROM {my_name(table.source)} WHERE {hidden} LIMIT 1"):
         return whole
     found = tuple(one for one in literals if one is not None)
     texts = tuple(of_text(one, to.target_type) for one, to in zip(columns, table.keys, strict=True))
     changed = changed_keys(table.keys, catalog)
+    # The literal of an ENUM is its label, which is no number: the log tells its error value.
+    hidden = changed_keys([one for one in alone if catalog.column(one.source).type != "enum"], catalog)
     made = Followed(
-        number, table, own, watched, found, texts, held=held, changed=changed, spelled=spelled
+        number, table, own, watched, found, texts, held=held, changed=changed, hidden=hidden, spelled=spelled
     )  # fmt: skip
     rows = my_name(table.source)
     expression = select_text(made.key_plan).removeprefix("SELECT ").removesuffix(f" FROM {rows}")
