@@ -272,6 +272,9 @@ READING = (
         ("CHECKSUM TABLE t", False),
         ("EXPLAIN SELECT 1", False),
         ("TABLE t", False),
+        ("/* it's a report */ -- INTO x\n(# (\nSELECT id FROM t WHERE k = 'C:\\\\'", False),
+        (r"/* nightly */ UPDATE t SET k = 'C:\\'", True),
+        (r"/* a */ /*!50000 INSERT INTO t */ SELECT 'C:\\'", True),
         ("EXPLAIN ANALYZE UPDATE t, u SET t.v = 1", True),
         ("SELECT 'a' INTO @b -- 'c'", True),
         # Whether a backslash escapes is a matter of the session's sql_mode.

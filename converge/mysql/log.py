@@ -49,8 +49,10 @@ _PLUGIN = re.compile("PLUGIN(?:: |$)")
 """What MySQL puts before a statement of the X protocol."""
 _NO_WORDS = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|/\*(?!!).*?\*/|(?:--(?=\s)|\#)[^\n]*", re.DOTALL)
 """Literals, names in quotes, and comments but those that MySQL carries out."""
+_BEFORE = re.compile(r"(?:[\s(]|/\*(?!!).*?\*/|(?:--(?=\s)|\#)[^\n]*)*+", re.DOTALL)
+"""What may stand before a statement's first word, where no literal is open yet."""
 _READS = re.compile(
-    r"[\s(]*(?:SELECT|SHOW|WITH|TABLE|VALUES|CHECKSUM|EXPLAIN|DESC|DESCRIBE|HELP|USE)\b"
+    r"(?:SELECT|SHOW|WITH|TABLE|VALUES|CHECKSUM|EXPLAIN|DESC|DESCRIBE|HELP|USE)\b"
     r"(?!.*\b(?:INTO|UPDATE|DELETE)\b)",
     re.DOTALL | re.IGNORECASE,
 )
@@ -102,8 +104,8 @@ def may_write(listed: str) -> bool:
     """Whether a statement may write now or when it has read, as the list of sessions has it."""
     statement = _PLUGIN.sub("", listed, count=1)
     # Where a literal with a backslash ends depends on the session's sql_mode, which nobody else sees.
-    words = statement if "\\" in statement else _NO_WORDS.sub(" ", statement)
-    return bool(words.strip()) and not _READS.match(words)
+    words = _BEFORE.sub("", statement if "\\" in statement else _NO_WORDS.sub(" ", statement), count=1)
+    return bool(words) and not _READS.match(words)
 
 
 def _written(connection: Connection[Any]) -> list[tuple[str, int, bool]] | None:
