@@ -759,3 +759,36 @@ def test_enum_keys_with_an_empty_label(databases: tuple[str, str], tmp_path: Pat
             with open_.epochs.next():
                 judged = compare(source, target)
             assert judged.equal, str(judged)
+
+
+@pytest.mark.parametrize("between", ["DO 0", "FLUSH BINARY LOGS"])
+def test_what_xa_prepared_before_the_copy_is_followed(databases: tuple[str, str], between: str) -> None:
+    """Where it was rolled back, nothing is to be known of it."""
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 2)")
+    mysql(source, "SET binlog_format = STATEMENT; UPDATE t SET v = 3 WHERE id = 2")
+    for xid, statement in (("a", "UPDATE t SET v = 9 WHERE id = 1"), ("b", "DELETE FROM t WHERE id = 2")):
+        mysql(source, f"XA START '{xid}'; {statement}; XA END '{xid}'; XA PREPARE '{xid}'")
+    mysql(source, between)
+    try:
+        ran = converge("migrate", "--source", source, "--target", target)
+        assert ran.code == 0, ran.err
+        mysql(source, "XA ROLLBACK 'b'; INSERT INTO t VALUES (3, 3)")
+        for end in ("DO 0", "XA COMMIT 'a'", "INSERT INTO t VALUES (4, 4)"):
+            mysql(source, end)
+            ran = follow(databases)
+            assert ran.code == 0, ran.err
+            judged = compare(source, target)
+            assert judged.equal, str(judged)
+        mysql(source, "XA START 'c'; INSERT INTO t VALUES (5, 5); XA END 'c'; XA PREPARE 'c'")
+        for _ in range(2):
+            mysql(source, "FLUSH BINARY LOGS")
+        assert converge("sync", "--source", source, "--target", target).code == 0
+        mysql(source, "XA COMMIT 'c'")
+        ran = follow(databases)
+        assert (ran.code, "W005" in ran.err) == (4, True), ran.err
+        assert converge("sync", "--source", source, "--target", target).code == 0
+        assert follow(databases).code == 0
+    finally:
+        for *_, xid in mysql(source, "XA RECOVER"):
+            mysql(source, f"XA ROLLBACK '{xid}'")

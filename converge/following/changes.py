@@ -61,7 +61,7 @@ _WORD = re.compile(r"[\w$]+")
 _UNQUOTED = dict.fromkeys(map(ord, '`"'))
 """Names in the text of a statement may have quotes, doubled quotes, and a character set that is not told.
 Most are a word of it: TRUNCATE `user_import` is not one of `user`."""
-_XA_END = re.compile(r"XA (?:COMMIT|ROLLBACK) (.*)", re.IGNORECASE)
+_XA_END = re.compile(r"XA (COMMIT|ROLLBACK) (.*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +135,21 @@ class Changes:
         fold: Callable[[str], str],
         add: Callable[[int, Key, bool], None],
         start: Place,
+        since: Place,
     ) -> None:
+        """Reads from `start`, which may be before the place of which all is known."""
         self._tables, self._fold, self._add = tables, fold, add
         self._maps: dict[bytes, _Mapped | None] = {}
         self.altered = False
         """Whether a statement has been there that may have changed the schema."""
+        self.unprepared = ""
+        """What XA has committed that was prepared before the start, with its place; empty for nothing."""
         self.open: dict[str, Place] = {}
         """Transactions that XA has prepared and not ended, each with the place where it begins."""
         self._spans: list[tuple[Place, Place]] = []
         """Where those that it has ended begin and end."""
         self._begun = self._ended = start
+        self._since = place_order(since)
 
     def take(self, event: Event, place: Place) -> None:
         """`place` is where the event ends. Raises SourceError for what cannot be followed."""
@@ -227,6 +232,8 @@ class Changes:
         schema, variables = body[8], int.from_bytes(body[11:13], "little")
         text = body[13 + variables + schema + 1 :].decode("utf-8", "replace")
         found = _STATEMENTS.match(text)
+        if found is None and place_order(place) <= self._since:
+            return
         if found is None:
             raise SourceError(
                 f"{place[0]}:{place[1]}: the binary log has a statement in place of rows: {text[:100]}",
@@ -238,14 +245,11 @@ class Changes:
             # A transaction's GTID, which is silent, stands before it.
             self._begun = self._ended
         elif ended := _XA_END.match(text):
-            begun = self.open.pop(ended[1].lower(), None)
-            if begun is None:
-                raise SourceError(
-                    f"{place[0]}:{place[1]}: {text[:100]} was prepared before the place to follow from",
-                    code=Code.W005,
-                    hint="converge sync, then converge follow",
-                )
-            self._spans.append((begun, place))
+            begun = self.open.pop(ended[2].lower(), None)
+            if begun is not None:
+                self._spans.append((begun, place))
+            elif ended[1].upper() == "COMMIT" and place_order(place) > self._since:
+                self.unprepared = f"{place[0]}:{place[1]}: {text[:100]}"
         self.altered = self.altered or word not in _TRANSACTIONAL
         if word in ("TRUNCATE", "RENAME") or (word == "ALTER" and _ANEW.search(text)):
             self._replace_named(text)

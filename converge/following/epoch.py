@@ -34,7 +34,7 @@ from converge.following.tables import Followed, watched_tables
 from converge.model.catalog import Catalog, changed
 from converge.model.endpoint import Endpoint
 from converge.model.existing import OFF, Existing
-from converge.model.log import LogPosition
+from converge.model.log import LogPosition, place_order
 from converge.model.quote import my_name, pg_name
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
@@ -50,6 +50,8 @@ _LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 _CHANGED = 1412
 """ER_TABLE_DEF_CHANGED: a table was made anew after the view began."""
 TRIES = 5
+_FIRST = 4
+"""Where the events of a file begin."""
 _ACTING = """
     SELECT coalesce(md5(string_agg(what, ',' ORDER BY what)), '') FROM (
         SELECT concat(conrelid::regclass, ' ', conname, replace(pg_get_constraintdef(oid), ' NOT VALID', ''))
@@ -128,7 +130,7 @@ class Epochs:
         started = time.monotonic()
         self._dirty.begin()
         # Before the view, which is to be short.
-        self._read(begins=True)
+        self._read(self.state.log)
         for left in reversed(range(TRIES)):
             try:
                 done = self._epoch(started, holds=left < TRIES - 1)
@@ -217,18 +219,38 @@ class Epochs:
         first = self._changes.whole_before((start.file, start.position))
         return start if first == (start.file, start.position) else LogPosition(start.server, *first, place.at)
 
-    def _read(self, *, begins: bool = False) -> None:
-        """Reads the log to its end, from where the epoch begins or where it was read to."""
-        if begins:
-            self._come = start = self.state.log
+    def _read(self, start: LogPosition | None = None) -> None:
+        """Reads the log to its end, from `start` or from where it was read to; from an earlier place on where
+        XA has committed what was prepared before. That costs time, as rows of more keys are replaced.
+
+        Raises SourceError where it was prepared even earlier.
+        """
+        if start is not None:
+            self._come = self._begun = start
             fold = str.casefold if self._folds else str
             watched = watched_tables(self._catalog.database, self._tables, fold=self._folds)
-            self._changes = Changes(watched, fold, self._dirty.add, (start.file, start.position))
+            begin, since = ((one.file, one.position) for one in (start, self.state.log))
+            self._changes = Changes(watched, fold, self._dirty.add, begin, since)
         log = Log(self._source, self._come, self._mark)
         for event in log:
             self._changes.take(event, (log.file, event[2]))
         self._dirty.flush()
         self._come = log.come
+        if self._changes.unprepared:
+            if (earlier := self._earlier()) == self._begun:
+                raise SourceError(
+                    f"{self._changes.unprepared} was prepared long before the place to follow from",
+                    code=Code.W005,
+                    hint="converge sync, then converge follow",
+                )
+            self._read(earlier)
+
+    def _earlier(self) -> LogPosition:
+        """The beginning of the log's file before the one from which is followed, or of that one."""
+        start = self.state.log
+        files = [name for name, *_ in fetch(self._here, "SHOW BINARY LOGS")]
+        before = [name for name in files if place_order((name, 0)) < place_order((start.file, 0))]
+        return replace(start, file=before[-1] if before else start.file, position=_FIRST)
 
     def _names(self) -> list[str]:
         return [one.plan.source for one in self._tables]
