@@ -352,6 +352,8 @@ def test_what_no_view_holds_still_is_compared_in_the_window(
         "CREATE TABLE hits (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE = MyISAM;"
         "CREATE TABLE keyless (v INT) ENGINE = MyISAM;"
         "CREATE VIEW resting AS SELECT id FROM rests;"
+        "CREATE TABLE zero (id INT PRIMARY KEY, d DATE); SET sql_mode = ''; INSERT INTO zero VALUES (1, 0);"
+        "CREATE VIEW dated AS SELECT id, d FROM zero;"
         "CREATE VIEW total AS SELECT COUNT(*) AS n FROM hits; CREATE VIEW totals AS SELECT n FROM total;",
     )
     checks = "".join(
@@ -359,7 +361,8 @@ def test_what_no_view_holds_still_is_compared_in_the_window(
         f'target = "SELECT COUNT(*) FROM {name}"\n'
         for name in ("t", "keyless")
     )
-    (tmp_path / "map.toml").write_text(checks, "utf-8")
+    zero = '[[column]]\nmatch = { table = "zero" }\npolicy = { zero_date = "null" }\n'
+    (tmp_path / "map.toml").write_text(checks + zero, "utf-8")
     ends = ("--source", source, "--target", target)
     ran = converge("migrate", *ends, "--map", str(tmp_path / "map.toml"))
     assert ran.code == 0, ran.err
@@ -388,7 +391,7 @@ def test_what_no_view_holds_still_is_compared_in_the_window(
         words = ran.json["findings"][-1]["message"]
         assert "and the comparison of hits" in words
         assert "; of total, totals, keyless, which" in words
-        assert [one["name"] for one in ran.json["views"]] == ["resting"]
+        assert [one["name"] for one in ran.json["views"]] == ["dated", "resting"]
         assert [one["name"] for one in ran.json["checks"]] == ["t"]
         # Who has changed the target is found before the window where the source is at rest, else in it.
         postgres(target, "UPDATE rests SET id = 7")
@@ -413,12 +416,13 @@ def test_what_no_view_holds_still_is_compared_in_the_window(
         stop.touch()
         writer.join()
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert [one["object"] for one in ran.json["findings"] if one["code"] == "V120"] == ["dated"]
     judged = compare(source, target)
-    assert judged.equal, str(judged)
+    assert {one.table for one in judged.differences} == {"zero"}, str(judged)
     certificate = json.loads((tmp_path / "c.json").read_text("utf-8"))
     epochs = {one["source"]: certificate["epoch"] - one["epoch"] for one in certificate["proof"]["tables"]}
     assert {name for name, before in epochs.items() if before == 0} == {"hits", "keyless"}
-    assert {one["name"] for one in ran.json["views"]} == {"resting", "total", "totals"}
+    assert {one["name"] for one in ran.json["views"]} == {"dated", "resting", "total", "totals"}
     assert [one["name"] for one in ran.json["checks"]] == ["t", "keyless"]
     rows = {one["source"]: one["rows_target"] for one in ran.json["tables"]}
     assert (postgres(target, "SELECT count(*) FROM hits"), rows["rests"]) == ([(rows["hits"],)], 1)

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from judge import compare
 from support import Ran, begun, converge, migrated, mysql, postgres, relations
+from test_server_settings import settings
 
 from converge.errors import TargetError
 from converge.following.follow import opened
@@ -792,3 +793,17 @@ def test_what_xa_prepared_before_the_copy_is_followed(databases: tuple[str, str]
     finally:
         for *_, xid in mysql(source, "XA RECOVER"):
             mysql(source, f"XA ROLLBACK '{xid}'")
+
+
+def test_many_long_keys_fit_the_packets_of_the_source(databases: tuple[str, str]) -> None:
+    source, target = migrated(databases, "CREATE TABLE t (k VARCHAR(700), v INT, PRIMARY KEY (k))")
+    with settings(source, {"max_allowed_packet": str(1024 * 1024)}):
+        mysql(
+            source,
+            "SET cte_max_recursion_depth = 3000; INSERT INTO t WITH RECURSIVE n (n) AS "
+            "(SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2000) SELECT RPAD(n, 700, '\\t'), n FROM n",
+        )
+        ran = follow((source, target))
+    assert ran.code == 0, ran.err
+    judged = compare(source, target)
+    assert judged.equal, str(judged)

@@ -122,6 +122,7 @@ class Dirty:
     def stage(self, source: WatchedConnection) -> None:
         """Brings keys and rows of all tables, and of those that cascades may have changed, in a
         transaction."""
+        ((self._packet,),) = fetch(source, "SELECT @@max_allowed_packet")
         round_ = 0
         while found := self._numbers(f"round = {round_}"):
             for number in found - self.whole:
@@ -159,7 +160,18 @@ class Dirty:
         with self._target.cursor("converge_dirty") as cursor:
             cursor.execute(query.encode())
             while batch := cursor.fetchmany(_AT_ONCE // self._tables[number].spellings):
-                yield [(*key.split(_BETWEEN), moved) for key, moved in batch]
+                keys = [(*key.split(_BETWEEN), moved) for key, moved in batch]
+                yield from self._fitting(self._tables[number], keys)
+
+    def _fitting(self, table: Followed, keys: list[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+        """The same keys, at most so many at once as a packet of the source takes."""
+        longest = max(sum(len(table.key_text(key)) for key in keys), len(table.where(keys)))
+        if len(keys) == 1 or 2 * longest < self._packet:
+            yield keys
+            return
+        half = len(keys) // 2
+        yield from self._fitting(table, keys[:half])
+        yield from self._fitting(table, keys[half:])
 
     def _copy_keys(self, source: WatchedConnection, table: Followed, keys: Sequence[Sequence[str]]) -> None:
         """The keys as the target has them: one text of all, which the source makes of the literals. Without

@@ -38,7 +38,8 @@ def prove_views(plan: Plan, workers: Workers, result: Result, emit: Sink) -> Non
             differences = []
         result.views.append(one)
         result.differences += differences
-    result.findings += _view_findings(plan, result)
+    # A cutover compares some views in its window, and all others before it.
+    result.findings += [one for one in _view_findings(plan, result) if one not in result.findings]
 
 
 def _view_findings(plan: Plan, result: Result) -> Iterator[Finding]:
