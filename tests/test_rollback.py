@@ -668,3 +668,19 @@ def test_parents_of_other_databases_and_runs(databases: tuple[str, str], tmp_pat
         assert mysql(source, "SELECT id FROM users ORDER BY id") == [(2,), (3,), (7,)]
     finally:
         mysql(source, f"DROP DATABASE {name}_x")
+
+
+def test_foreign_keys_that_the_cutover_validates_are_held(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, FAMILY)
+    ends = ("--source", source, "--target", target)
+    assert converge("migrate", *ends).code == 0
+    mysql(source, "INSERT INTO users VALUES (4, 'd'); INSERT INTO audit VALUES (4, 4)")
+    assert converge("follow", "--once", *ends).code == 0
+    unchecked = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"
+    assert postgres(target, unchecked) == [(2,)]
+    ran = rollback(databases, "--prepare")
+    assert (ran.code, [one["object"] for one in ran.json["findings"]]) == (0, []), ran.err
+    assert converge("cutover", *ends, "--stop", "true").code == 0
+    postgres(target, "DELETE FROM users WHERE id = 4")
+    assert counts(rollback(databases, "--apply", "--yes")) == {"users": (0, 0, 1), "audit": (0, 0, 1)}
