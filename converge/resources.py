@@ -1,9 +1,12 @@
-"""Shipped files: queries in the package; `schema_maps/` and `migrations/` in the wheel, or beside it."""
+"""Queries in the package, `schema_maps/` and `migrations/` in the wheel or beside it; the module for zstd."""
 
 from __future__ import annotations
 
+import importlib
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import converge
 
@@ -20,3 +23,11 @@ def folder(name: str) -> Path:
 def sql(package: str, name: str) -> str:
     """The query of this name in the package's folder `queries`."""
     return files(package).joinpath("queries", f"{name}.sql").read_text("utf-8")
+
+
+def zstd() -> Any:
+    """Python's own module, which 3.14 brought, or the package for earlier ones; None without either."""
+    for module in ("compression.zstd", "backports.zstd"):
+        if find_spec(module.partition(".")[0]) and find_spec(module):
+            return importlib.import_module(module)
+    return None

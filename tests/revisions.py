@@ -56,11 +56,12 @@ def folder(place: Path, *statements: str, schema: str = "public") -> Folder:
 
 
 def run(of: Folder, url: str, to: str = "head", *accepted: str) -> Migrated:
-    return commands.run(Folder.open(str(of.ini or of.toml or of.location)), parse(url), to, accepted, silent)
+    folder = Folder.open(str(of.ini or of.toml or of.location))
+    return commands.move(folder, parse(url), to, "up", accepted, silent)
 
 
 def revert(of: Folder, url: str, to: str = "-1", *accepted: str) -> Migrated:
-    return commands.revert(of, parse(url), to, accepted, silent)
+    return commands.move(of, parse(url), to, "down", accepted, silent)
 
 
 def states(of: Folder, url: str) -> dict[str, str]:

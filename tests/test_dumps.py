@@ -698,7 +698,7 @@ def test_a_statement_that_the_server_does_not_take_is_named(
 
 def test_zstd_without_its_module_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.sql.zst").write_bytes(zstd_packed(b"SELECT 1;"))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("converge.resources.find_spec", lambda name: None)
     raw = Joined((tmp_path / "a.sql.zst",))
     with (
         pytest.raises(UsageError, match="this Python cannot decompress") as raised,

@@ -13,9 +13,14 @@ import click
 
 from converge import sandbox
 from converge.cli.many import only, options_of
-from converge.cli.options import output_options, place_options, planning_options, selection_options
+from converge.cli.options import (
+    dump_options,
+    output_options,
+    place_options,
+    planning_options,
+    selection_options,
+)
 from converge.cli.outputs import require_ending, told, write_files
-from converge.cli.source_dump import dump_options
 from converge.codes import Code
 from converge.demo.fill import LEAST_ROWS, fill
 from converge.errors import Interrupted, UsageError

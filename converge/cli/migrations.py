@@ -181,8 +181,7 @@ def _move(
     emit: Sink,
 ) -> int:
     if not sql:
-        move = commands.run if direction == "up" else commands.revert
-        done = move(folder, target, revision, accepted, emit)
+        done = commands.move(folder, target, revision, direction, accepted, emit)
         click.echo(json.dumps(done.to_json()) if as_json else migrated_text(done))
         return 0
     text = commands.script(folder, target, revision, direction)

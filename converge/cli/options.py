@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from converge.cli.exports import export_options, exported
-from converge.cli.source_dump import dump_options, load, remember, say
+from converge.cli.source_dump import load, remember, say, source_or_dump
 from converge.codes import Code
 from converge.errors import UsageError, first_of
 from converge.model.event import silent
@@ -147,6 +147,29 @@ selection_options = group(
     gather=_selected,
 )
 """What is meant of the databases, and how much is done at a time; the command gets `options`."""
+dump_options = group(
+    click.option(
+        "--source",
+        metavar="URL",
+        help="mysql://user:password@host:port/database; or set CONVERGE_SOURCE_URL, or MYSQL_HOST …",
+    ),
+    click.option(
+        "--source-dump",
+        "dumps",
+        multiple=True,
+        metavar="FILE",
+        help="a dump in place of --source: files in order, parts, or a folder; repeatable",
+    ),
+    click.option("--dump-database", metavar="NAME", help="the database to load, if the dump has several"),
+    click.option(
+        "--mysql",
+        "mysql_version",
+        metavar="VERSION",
+        help="version of the temporary MySQL server for the dump",
+    ),
+    gather=source_or_dump,
+)
+"""A dump in the place of --source; the command gets `source` and `dump`, of which one may be given."""
 side_options = group(dump_options, target_options, selection_options)
 """Where both sides are, and what is meant of them; the command gets `where` and `options`."""
 

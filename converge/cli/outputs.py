@@ -59,12 +59,13 @@ def require_writable(path: str) -> None:
         raise unwritable(path, why)
 
 
-def require_new_folder(option: str, path: str) -> None:
+def require_new_folder(path: str) -> None:
     """Raises UsageError for a folder that could not be made, or where files could be replaced."""
     folder = Path(path)
     if folder.is_dir() and any(folder.iterdir()):
-        message = f"{option} {path}: the folder holds files, which may have been edited"
-        raise UsageError(message, code=Code.U020, hint=f"{option} FOLDER, one that is empty or not there")
+        message = f"--write-routines {path}: the folder holds files, which may have been edited"
+        hint = "--write-routines FOLDER, one that is empty or not there"
+        raise UsageError(message, code=Code.U020, hint=hint)
     if not folder.is_dir():
         require_writable(path)
 

@@ -120,7 +120,7 @@ def command(
     files = {"-o": output, "--html": html, "--md": md, "--sql": sql, **maps}
     _require_files(files)
     if write_routines:
-        require_new_folder("--write-routines", write_routines)
+        require_new_folder(write_routines)
     chosen = with_merged(databases(where, target="known"))
     for option, given in {**maps, "--write-routines": write_routines, "--since": since}.items():
         if given:

@@ -78,7 +78,9 @@ def serve(joining: Joining) -> str:
         try:
             with (
                 explained(joining.source, joining.target),
-                closing(_connect(joining.target, "converge worker")) as ledger,
+                closing(
+                    connect(joining.target, application_name="converge worker", synchronous_commit="off")
+                ) as ledger,
             ):
                 found = _await(ledger, joining, run, until, served=served)
                 if not isinstance(found, tuple):
@@ -92,10 +94,6 @@ def serve(joining: Joining) -> str:
             joining.emit(Said(f"{error.message}; trying again"))
             time.sleep(1)
         served, until = True, time.monotonic() + joining.returns
-
-
-def _connect(target: Endpoint, name: str) -> psycopg.Connection[Any]:
-    return connect(target, application_name=name, synchronous_commit="off")
 
 
 def _await(

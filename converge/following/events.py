@@ -11,7 +11,6 @@ nothing. An event of a kind that is not listed here ends the reading: what it sa
 
 from __future__ import annotations
 
-import importlib
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -31,6 +30,7 @@ from converge.mysql.log import grants
 from converge.mysql.query import fetch
 from converge.mysql.rows import READ_BYTES
 from converge.mysql.snapshot import require_marked
+from converge.resources import zstd
 
 QUERY, ROTATE, FORMAT, XID, TABLE_MAP, PAYLOAD, XA_PREPARE = 2, 4, 15, 16, 19, 40, 38
 WRITE, UPDATE, DELETE = (23, 30), (24, 31, 39), (25, 32)
@@ -186,25 +186,19 @@ def _unpacked(body: bytes) -> Iterator[tuple[int, bytes]]:
         place += length
     content = body[place + 1 :]
     if fields.get(2) == 0:
-        content = _zstd().ZstdDecompressor().decompress(content)
+        module = zstd()
+        if module is None:
+            raise SourceError(
+                "the binary log has compressed transactions, which this Python cannot decompress",
+                code=Code.W005,
+                hint="pip install 'converge-pg[follow]'",
+            )
+        content = module.ZstdDecompressor().decompress(content)
     place = 0
     while place < len(content):
         _, kind, _, length, _, _ = _HEADER.unpack_from(content, place)
         yield kind, content[place + _HEADER.size : place + length]
         place += length
-
-
-def _zstd() -> Any:
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise SourceError(
-        "the binary log has compressed transactions, which this Python cannot decompress",
-        code=Code.W005,
-        hint="pip install 'converge-pg[follow]'",
-    )
 
 
 def _packets(connection: WatchedConnection) -> Iterator[bytes]:

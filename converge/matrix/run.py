@@ -20,8 +20,8 @@ from converge.model.event import Said, Sink
 from converge.model.plan import Finding
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
-from converge.mysql.facts import table_names
 from converge.mysql.privileges import missing_select, read_privileges
+from converge.mysql.snapshot import table_names
 from converge.planner.inputs import require_matches
 from converge.run.connections import attempt, explained
 

@@ -148,7 +148,7 @@ class Steps:
         everything = [one.id for one in folder.revisions]
         self._version_table = applied(folder, self._target).table
         self._before = self._definitions()
-        done = commands.run(folder, self._target, "head", everything, silent)
+        done = commands.move(folder, self._target, "head", "up", everything, silent)
         self._stamped, self._ran = done.stamped, done.ran
         with closing(connect(self._target)) as connection:
             found = digests(connection, read_images(connection, *self._version_table))
@@ -171,7 +171,7 @@ class Steps:
         if not ran:
             return "nothing was run"
         everything = [one.id for one in folder.revisions]
-        commands.revert(folder, self._target, next(iter(self._stamped), _BASE), everything, silent)
+        commands.move(folder, self._target, next(iter(self._stamped), _BASE), "down", everything, silent)
         assert self._before is not None
         differs = compared(self._before, self._definitions())
         _require_none(differs, Code.X029, "are not what they were before the upgrade")

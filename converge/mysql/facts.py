@@ -54,11 +54,6 @@ def read_facts(connection: Connection[Any], own: Privileges, provider: Provider 
     )
 
 
-def table_names(connection: Connection[Any], database: str) -> list[str]:
-    """The tables that the user sees."""
-    return sorted(row[0] for row in rows(connection, "sizes", database) if row[1] == "BASE TABLE")
-
-
 def _verified(connection: Connection[Any]) -> Verified:
     """What the driver has checked of the server's certificate."""
     context = getattr(connection, "ctx", None)

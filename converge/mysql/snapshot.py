@@ -318,9 +318,9 @@ def read_identities(connection: Connection[Any], database: str, tables: Iterable
     return {name: (str(created[name]), *sorted(numbers.get(name.casefold(), ()))) for name in wanted}
 
 
-def table_names(connection: Connection[Any], database: str) -> frozenset[str]:
-    """All tables that are there now, whatever is planned of them."""
-    return frozenset(name for name, _ in rows(connection, "created", database))
+def table_names(connection: Connection[Any], database: str) -> list[str]:
+    """All tables that the user sees now, whatever is planned of them."""
+    return sorted(name for name, _ in rows(connection, "created", database))
 
 
 def object_names(connection: Connection[Any], database: str) -> list[tuple[str, str, str]]:

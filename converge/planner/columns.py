@@ -60,7 +60,7 @@ def plan_column(draft: Draft, table: Table, column: Column) -> ColumnPlan | None
         )
         sequence = draft.own(draft.names.take(f"{draft.targets[table.name]}_{target}_seq"))
     plan = ColumnPlan(
-        **decided_fields(draft, decided, target),
+        **decided_fields(decided, target),
         target_type=type_,
         nullable=column.nullable,
         why=why,
@@ -73,7 +73,7 @@ def plan_column(draft: Draft, table: Table, column: Column) -> ColumnPlan | None
     return plan
 
 
-def decided_fields(draft: Draft, decided: Decision, target: str) -> dict[str, Any]:
+def decided_fields(decided: Decision, target: str) -> dict[str, Any]:
     """What the decision says of the column's plan, whoever makes the column: the value on its way."""
     reference, value, written = pg_name(target), decided.value, decided.form
     return {

@@ -113,9 +113,7 @@ def claim(connection: psycopg.Connection[Any], task: CopyTask) -> Copied | None:
     return Copied(task.table, task.number, *row[:4])
 
 
-def enter(
-    connection: psycopg.Connection[Any], run: int, copied: Copied, rejects: Sequence[Reject] = ()
-) -> None:
+def enter(connection: psycopg.Connection[Any], run: int, copied: Copied, rejects: Sequence[Reject]) -> None:
     """Completes the ledger row of a chunk that `claim` has marked, and commits.
 
     The transaction's id is what its rows have as xmin, so that they can be found again.

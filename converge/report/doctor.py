@@ -75,7 +75,7 @@ def doctor_document(found: Diagnosis) -> Document:
     )
 
 
-def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
+def doctor_text(found: Diagnosis, *, verbose: bool) -> str:
     """Each side and what it lacks, then the findings with their fixes; `verbose` has all facts.
 
     Unasked it fits on a screen: notes without room are one line each, and a terminal cuts blockers, too.

@@ -13,9 +13,9 @@ from converge.model.plan import Finding
 from converge.model.result import Result
 from converge.postgres.history import keep_report
 from converge.postgres.shadow import shadow
-from converge.revisions.commands import run
+from converge.revisions.commands import move
 from converge.revisions.drift import drift, standing
-from converge.revisions.environment import applied, stamp
+from converge.revisions.environment import applied, run_steps
 from converge.revisions.folder import Folder
 from converge.run.connections import attempt
 
@@ -61,10 +61,10 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
             hint = "where a database is at the folder's head, this writes what the source has become since"
             _differ(result, nearest, "no revision makes the schema as it is; in the nearest one this", hint)
             return
-        stamp(folder, target, here)
+        run_steps(folder, target, here, "stamp")
         words = f"stamped at {here}, which makes exactly this schema"
         result.findings.append(Finding(Code.A061, "note", "revisions", words))
-    done = run(folder, target, "head", (), emit)
+    done = move(folder, target, "head", "up", (), emit)
     if done.ran:
         result.findings.append(Finding(Code.A062, "note", "revisions", f"ran {', '.join(done.ran)}"))
     if differs := drift(folder, target, schema, emit):

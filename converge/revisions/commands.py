@@ -13,7 +13,7 @@ from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
 from converge.postgres.made import revisions_recorded
 from converge.revisions.drift import is_here
-from converge.revisions.environment import Spared, applied, downgrade, sql_of, stamp, upgrade
+from converge.revisions.environment import Spared, alembic_steps, applied, run_steps, sql_of
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import judged
@@ -24,19 +24,42 @@ _SHOWN = 30
 _TABLES = 5
 
 
-def run(folder: Folder, target: Endpoint, revision: str, accepted: Collection[str], emit: Sink) -> Migrated:
-    """Runs what is pending up to this revision; a baseline that the database is already is only noted.
-
-    Raises BlockedError before anything is run: for what can lose rows and was neither validated nor accepted.
-    """
-    return _move(folder, target, revision, "up", accepted, emit)
-
-
-def revert(
-    folder: Folder, target: Endpoint, revision: str, accepted: Collection[str], emit: Sink
+def move(
+    folder: Folder,
+    target: Endpoint,
+    revision: str,
+    direction: Direction,
+    accepted: Collection[str],
+    emit: Sink,
 ) -> Migrated:
-    """Takes revisions back until this one, which stays; `-N` are the last N. Raises BlockedError as `run`."""
-    return _move(folder, target, revision, "down", accepted, emit)
+    """Runs what is pending up to this revision; a baseline that the database already matches is only stamped.
+
+    Or reverts revisions down to this one, which stays; `-N` are the last N. Raises BlockedError before
+    anything is run, for what can lose rows and was neither validated nor accepted.
+    """
+    names = {folder.revision(name).id for name in accepted}
+    stamped: tuple[str, ...] = ()
+    ran: tuple[str, ...] = ()
+    # While no other converge writes to the database.
+    with explained(target, target), connect(target) as connection:
+        lock(connection, "migrations")
+        at = applied(folder, target)
+        require_known(folder, at)
+        with revisions_recorded(connection):
+            steps = todo(folder, at, revision, direction)
+            if direction == "up" and steps and not at.heads and is_here(folder, target, steps[0], at):
+                stamped, steps = (steps[0].id,), steps[1:]
+            spared = _require_harmless(folder, target, steps, direction, names, at)
+            for one in stamped:
+                emit(Said(f"stamp {one}: the schema is there already"))
+                run_steps(folder, target, one, "stamp")
+            for step in steps if direction == "down" else ():
+                if step.restores == "nothing":
+                    why = "its downgrade promises nothing, so the schema may stay as it is"
+                    emit(Said(f"warning: revert {step.id}: {why}"))
+            if steps:
+                ran = run_steps(folder, target, revision, direction, emit, spared)
+    return _migrated("run" if direction == "up" else "revert", folder, target, ran, stamped)
 
 
 def show(folder: Folder, target: Endpoint) -> Migrated:
@@ -61,7 +84,7 @@ def script(folder: Folder, target: Endpoint, revision: str, direction: Direction
         if not steps:
             return ""
         end = steps[-1].id if direction == "up" else next(iter(steps[-1].down), "base")
-        return sql_of(folder, start, end, down=direction == "down")
+        return sql_of(folder, start, end, direction)
 
 
 def todo(folder: Folder, at: Applied, revision: str, direction: Direction) -> tuple[Revision, ...]:
@@ -73,10 +96,8 @@ def todo(folder: Folder, at: Applied, revision: str, direction: Direction) -> tu
         folder.require_head()
     if direction == "down" and not at.heads:
         return ()
-    script = folder.script
-    steps_to = script._upgrade_revs if direction == "up" else script._downgrade_revs
     with users_own(Code.A005, revision):
-        steps = steps_to(revision, at.heads)  # type: ignore[arg-type]
+        steps = alembic_steps(folder, direction)(revision, at.heads)
     return tuple(folder.revision(step.revision.revision) for step in steps)
 
 
@@ -110,40 +131,6 @@ def require_known(folder: Folder, at: Applied) -> None:
             code=Code.A013,
             hint="look for it in another branch of the repository; --alembic DIR names another folder",
         )
-
-
-def _move(
-    folder: Folder,
-    target: Endpoint,
-    revision: str,
-    direction: Direction,
-    accepted: Collection[str],
-    emit: Sink,
-) -> Migrated:
-    names = {folder.revision(name).id for name in accepted}
-    stamped: tuple[str, ...] = ()
-    ran: tuple[str, ...] = ()
-    # While no other converge writes to the database.
-    with explained(target, target), connect(target) as connection:
-        lock(connection, "migrations")
-        at = applied(folder, target)
-        require_known(folder, at)
-        with revisions_recorded(connection):
-            steps = todo(folder, at, revision, direction)
-            if direction == "up" and steps and not at.heads and is_here(folder, target, steps[0], at):
-                stamped, steps = (steps[0].id,), steps[1:]
-            spared = _require_harmless(folder, target, steps, direction, names, at)
-            for one in stamped:
-                emit(Said(f"stamp {one}: the schema is there already"))
-                stamp(folder, target, one)
-            for step in steps if direction == "down" else ():
-                if step.restores == "nothing":
-                    why = "its downgrade promises nothing, so the schema may stay as it is"
-                    emit(Said(f"warning: revert {step.id}: {why}"))
-            if steps:
-                move = upgrade if direction == "up" else downgrade
-                ran = move(folder, target, revision, emit, spared)
-    return _migrated("run" if direction == "up" else "revert", folder, target, ran, stamped)
 
 
 def _migrated(

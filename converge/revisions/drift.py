@@ -14,7 +14,7 @@ from converge.planner.difference import compared
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
 from converge.postgres.shadow import shadow
-from converge.revisions.environment import applied, upgrade
+from converge.revisions.environment import applied, run_steps
 from converge.revisions.folder import Folder
 
 _SHOWN = 20
@@ -34,7 +34,7 @@ def drift(folder: Folder, endpoint: Endpoint, schema: str, emit: Sink) -> tuple[
     at = applied(folder, endpoint)
     with shadow(endpoint) as place:
         for head in at.heads:
-            upgrade(folder, place, head, emit)
+            run_steps(folder, place, head, "up", emit)
         made = definitions(place, schema, at.table[1])
     return compared(made, definitions(endpoint, schema, at.table[1]))
 
@@ -47,7 +47,7 @@ def standing(
     nearest: tuple[Differs, ...] | None = None
     with shadow(endpoint) as place:
         for revision in folder.revisions:
-            upgrade(folder, place, revision.id, emit)
+            run_steps(folder, place, revision.id, "up", emit)
             left = compared(definitions(place, schema, version_table), now)
             if not left:
                 return revision.id, ()
@@ -70,7 +70,7 @@ def is_here(folder: Folder, target: Endpoint, revision: Revision, at: Applied) -
     # The texts of views and the like differ between servers: the baseline is run beside it, and compared.
     try:
         with shadow(target) as place:
-            upgrade(folder, place, revision.id)
+            run_steps(folder, place, revision.id, "up")
             made = definitions(place, schema, table)
         differs = [f"{one.object} {one.words}" for one in compared(made, here)]
     except TargetError as error:

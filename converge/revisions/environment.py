@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from alembic.runtime.environment import EnvironmentContext
@@ -20,7 +20,7 @@ from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
-from converge.model.revision import Applied
+from converge.model.revision import Applied, Direction
 from converge.postgres.capabilities import older
 from converge.postgres.engine import ALEMBIC, DRIVER, address, users_engine, without_password
 from converge.postgres.errors import explain, in_its_words, is_of_value
@@ -30,7 +30,7 @@ from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import require_empty
 from converge.revisions.same_database import Check, left_alone, same_database
 
-Steps = Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
+Steps = Direction | Literal["stamp"]
 Spared = Mapping[str, Sequence[Relation]]
 """By revision: tables that may lose rows, if they have any by then."""
 NOTHING: Spared = {}
@@ -40,7 +40,7 @@ NOTHING: Spared = {}
 class Way:
     """The steps of one command: said as they are done, and where they have led."""
 
-    steps: Steps
+    steps: Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
     emit: Sink = silent
     spared: Spared = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
@@ -82,30 +82,40 @@ class _Enough(ConvergeError):
     """Leaves env.py when all is known: nothing is to be done there."""
 
 
-def upgrade(
+def alembic_steps(folder: Folder, to: Steps) -> Callable[..., Iterable[Any]]:
+    """Alembic's steps from the heads that a database is at to a revision."""
+    script = folder.script
+    steps: Mapping[Steps, Callable[..., Iterable[Any]]] = {
+        "up": script._upgrade_revs,
+        "down": script._downgrade_revs,
+        "stamp": script._stamp_revs,
+    }
+    return steps[to]
+
+
+def run_steps(
     folder: Folder,
     endpoint: Endpoint,
-    revision: str = "head",
+    revision: str,
+    steps: Steps,
     emit: Sink = silent,
     spared: Spared = NOTHING,
 ) -> tuple[str, ...]:
-    """Runs what is pending up to this revision; the ids of those that ran.
+    """Upgrades to this revision, reverts down to it (`base` and `-N`, too), or only stamps it.
 
-    Raises BlockedError for a revision whose spared relations have got rows meanwhile, ConvergeError.
+    Returns the ids of those that ran, once it has seen that env.py has committed them. Raises BlockedError
+    for a revision whose spared relations have got rows meanwhile, ConvergeError.
     """
-    return _go(folder, endpoint, folder.script._upgrade_revs, revision, emit, spared)
-
-
-def downgrade(
-    folder: Folder, endpoint: Endpoint, revision: str, emit: Sink = silent, spared: Spared = NOTHING
-) -> tuple[str, ...]:
-    """Reverts revisions until this one, `base` or `-N`; the ids of those. Raises as `upgrade`."""
-    return _go(folder, endpoint, folder.script._downgrade_revs, revision, emit, spared)
-
-
-def stamp(folder: Folder, endpoint: Endpoint, revision: str) -> None:
-    """Notes in the version table that the database is at this revision, and runs nothing."""
-    _go(folder, endpoint, folder.script._stamp_revs, revision)
+    way = Way(lambda heads, _: iter(alembic_steps(folder, steps)(revision, heads)), emit, spared)
+    _run(folder, endpoint, way, destination_rev=revision)
+    if way.led_to is None or applied(folder, endpoint).heads != way.led_to:
+        raise ConvergeError(
+            f"{folder.location / 'env.py'} has not committed: the database is where it was",
+            code=Code.A008,
+            hint="with context.begin_transaction(): context.run_migrations()\n"
+            "and nothing executed on the connection before context.configure(…)",
+        )
+    return tuple(way.done)
 
 
 def applied(folder: Folder, endpoint: Endpoint) -> Applied:
@@ -139,35 +149,13 @@ def looked(folder: Folder, endpoint: Endpoint, look: Callable[[MigrationContext]
     _run(folder, endpoint, known=enough, fn=lambda heads, _: (), dont_mutate=True)
 
 
-def sql_of(folder: Folder, start: str, end: str, *, down: bool = False) -> str:
+def sql_of(folder: Folder, start: str, end: str, direction: Direction) -> str:
     """The SQL that leads from one revision to another, as Alembic writes it; `base` is before the first."""
     buffer = io.StringIO()
-    steps = folder.script._downgrade_revs if down else folder.script._upgrade_revs
-    way = Way(lambda heads, _: iter(steps(end, heads)))  # type: ignore[arg-type]
+    way = Way(lambda heads, _: iter(alembic_steps(folder, direction)(end, heads)))
     first = None if start == "base" else start
     _run(folder, None, way, as_sql=True, starting_rev=first, destination_rev=end, output_buffer=buffer)
     return buffer.getvalue()
-
-
-def _go(
-    folder: Folder,
-    endpoint: Endpoint,
-    steps: Callable[..., Iterable[RevisionStep | StampStep]],
-    to: str,
-    emit: Sink = silent,
-    spared: Spared = NOTHING,
-) -> tuple[str, ...]:
-    """Runs the steps, and looks whether env.py has committed them."""
-    way = Way(lambda heads, _: iter(steps(to, heads)), emit, spared)
-    _run(folder, endpoint, way, destination_rev=to)
-    if way.led_to is None or applied(folder, endpoint).heads != way.led_to:
-        raise ConvergeError(
-            f"{folder.location / 'env.py'} has not committed: the database is where it was",
-            code=Code.A008,
-            hint="with context.begin_transaction(): context.run_migrations()\n"
-            "and nothing executed on the connection before context.configure(…)",
-        )
-    return tuple(way.done)
 
 
 def _run(

@@ -38,7 +38,7 @@ from converge.postgres.positions import SEQUENCES, Position, as_pair, read_posit
 from converge.revisions.commands import require_known, standings
 from converge.revisions.database_copy import copied
 from converge.revisions.drift import is_here
-from converge.revisions.environment import applied, downgrade, stamp, upgrade
+from converge.revisions.environment import applied, run_steps
 from converge.revisions.folder import Folder, writing
 from converge.revisions.validated import record
 from converge.run.connections import explained
@@ -92,7 +92,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
             }
             sequences = dict.fromkeys(database.used_sequences(), 1)
         for parent in revision.down:
-            upgrade(folder, place, parent, emit)
+            run_steps(folder, place, parent, "up", emit)
         # A policy must not hide rows: with this setting the server fails instead.
         connection = stack.enter_context(closing(connect(place)))
         result.server_version = connection.info.parameter_status("server_version") or ""
@@ -102,7 +102,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
             keep_rows(connection, before.images)
             result.tables |= {name: rows for name, (rows, _) in before.digests.items()}
         with phase(result, emit, "upgrade"):
-            upgrade(folder, place, revision.id, emit)
+            run_steps(folder, place, revision.id, "up", emit)
         with phase(result, emit, "compare"):
             trial.export(before, trial.look())
         with phase(result, emit, "reference"):
@@ -111,7 +111,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
             if revision.restores == "nothing" or len(revision.down) > 1:
                 result.downgrade = "no promise"
             else:
-                downgrade(folder, place, revision.down[0] if revision.down else "base", emit)
+                run_steps(folder, place, revision.down[0] if revision.down else "base", "down", emit)
                 trial.compare_restored(before, everything=revision.restores == "all")
     if result.downgrade == "differs" or not all(one.equal for one in result.compared):
         result.verdict = "differs"
@@ -127,7 +127,7 @@ def _standing(folder: Folder, place: Endpoint) -> Applied:
     at = applied(folder, place)
     if at.heads or not folder.revisions or not is_here(folder, place, folder.revisions[0], at):
         return at
-    stamp(folder, place, folder.revisions[0].id)
+    run_steps(folder, place, folder.revisions[0].id, "stamp")
     return applied(folder, place)
 
 

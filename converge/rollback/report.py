@@ -17,7 +17,7 @@ _NEXT = {
 }
 
 
-def rollback_text(found: Rollback, file: str | None = None) -> str:
+def rollback_text(found: Rollback, file: str | None) -> str:
     """The verdict, the rows of each table, and what does not go back."""
     tables = found.tables if found.action in ("sql", "apply") else []
     rows = [(one.source, one.inserted, one.updated, one.deleted) for one in tables]

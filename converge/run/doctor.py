@@ -14,9 +14,8 @@ from converge.model.facts import Diagnosis, SourceFacts, TargetFacts
 from converge.model.plan import Finding
 from converge.mysql.digest import require_md5
 from converge.mysql.facts import read_facts as read_source_facts
-from converge.mysql.facts import table_names
 from converge.mysql.privileges import missing_select, read_privileges
-from converge.mysql.snapshot import require_snapshots
+from converge.mysql.snapshot import require_snapshots, table_names
 from converge.planner.notes import refused_checks
 from converge.planner.sizes import space
 from converge.postgres.connect import connect as connect_target

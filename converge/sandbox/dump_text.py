@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import importlib
-import importlib.util
 import io
 import lzma
 import re
@@ -18,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from converge.codes import Code
 from converge.errors import UsageError
+from converge.resources import zstd
 from converge.sandbox.server import DumpError, numbers
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -75,7 +74,13 @@ def decompressed(name: str, raw: Joined, *, of_mysql: bool = True) -> Iterator[B
         begin = file.peek(_BEGIN_BYTES)
         module: Any = next((module for mark, module in _COMPRESSED.items() if begin.startswith(mark)), None)
         if begin.startswith(_ZSTD):
-            module = _zstd(name)
+            module = zstd()
+            if module is None:
+                raise UsageError(
+                    f"{name} is compressed with zstd, which this Python cannot decompress",
+                    code=Code.U019,
+                    hint=f"pip install 'converge-pg[sandbox]', or zstd -d {name}",
+                )
         opened: Any = file if module is None else stack.enter_context(module.open(file))
         damages: tuple[type[Exception], ...] = ()
         if module is not None:
@@ -99,18 +104,6 @@ def decompressed(name: str, raw: Joined, *, of_mysql: bool = True) -> Iterator[B
                 code=Code.X006,
                 hint="copy it again, or make it again",
             ) from error
-
-
-def _zstd(name: str) -> Any:
-    """Python's own module since 3.14, else the package that brings it to earlier ones."""
-    for module in ("compression.zstd", "backports.zstd"):
-        if importlib.util.find_spec(module.partition(".")[0]) and importlib.util.find_spec(module):
-            return importlib.import_module(module)
-    raise UsageError(
-        f"{name} is compressed with zstd, which this Python cannot decompress",
-        code=Code.U019,
-        hint=f"pip install 'converge-pg[sandbox]', or zstd -d {name}",
-    )
 
 
 _BEGIN = re.compile(rb"-- (?:MySQL|MariaDB) dump \d", re.IGNORECASE)

@@ -184,7 +184,7 @@ class QueryTranslator(Translator):
                 sql = f"SELECT * FROM ({sql}) AS q"
         return Query(f"{sql}{order}{self.limit(node)}", tuple(outputs))
 
-    def order_by(self, node: exp.Expr, outputs: Mapping[str, Term] | None = None) -> str:
+    def order_by(self, node: exp.Expr, outputs: Mapping[str, Term] | None) -> str:
         """ORDER BY; of a UNION, and beside DISTINCT, by the names of what is selected."""
         order = node.args.get("order")
         if order is None:

@@ -46,7 +46,7 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         draft.noted.add(name)
     draft.done("column", name, f"{own.name} {own.type}", losses)
     return ColumnPlan(
-        **decided_fields(draft, decided, own.name),
+        **decided_fields(decided, own.name),
         # A type that is the application's own keeps its name.
         target_type=own.type if own.labels or own.base != own.type else normal(own.type),
         nullable=own.nullable or match.source.column(column.name).nullable,
