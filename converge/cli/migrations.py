@@ -1,14 +1,17 @@
-"""`converge migrations`: generate, run, revert, show and check; validate is a module of its own."""
+"""`converge migrations`: generate, run, revert, show, check and validate."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 
+from converge import files
 from converge.cli import Group
 from converge.cli.many import only, options_of
 from converge.cli.options import (
@@ -18,24 +21,35 @@ from converge.cli.options import (
     scan_option,
     schema_option,
     side_options,
+    target_options,
 )
-from converge.cli.revision_options import alembic_option, folder_options
-from converge.cli.validate import command as validate
 from converge.codes import Code
-from converge.errors import UsageError
+from converge.errors import ConvergeError, UsageError
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.revision import Checked, Direction
+from converge.model.validation import Validation
+from converge.report.html import to_html
+from converge.report.junit import to_junit
+from converge.report.markdown import to_markdown
 from converge.report.migrations import checked_text, generated_text, migrated_text, standings_text
+from converge.report.validation import validation_document, validation_suites, validation_text
 from converge.report.words import visible
 from converge.revisions import commands
 from converge.revisions.drift import drift
-from converge.revisions.folder import Folder
+from converge.revisions.folder import Folder, writing
 from converge.revisions.generate import Generator, Origin
+from converge.revisions.validate import SUMMARY, Request, validate
 from converge.run.options import Options
-from converge.settings.addresses import Where, databases
+from converge.settings.addresses import Where, databases, resolve_target
 
+_FORMS: Mapping[str, Callable[[Validation], str]] = {
+    SUMMARY: lambda result: json.dumps(result.to_json(), indent=1) + "\n",
+    "summary.md": lambda result: to_markdown(validation_document(result)),
+    "junit.xml": lambda result: to_junit("converge migrations validate", validation_suites(result)),
+    "report.html": lambda result: to_html(validation_document(result)),
+}
 _BACK = re.compile(r"-\d+")
 
 
@@ -44,9 +58,19 @@ def command() -> None:
     """Manage the target's schema with Alembic: generate, run, revert, show and validate revisions."""
 
 
-command.add_command(validate)
+_alembic_option = click.option(
+    "--alembic", "place", metavar="DIR|FILE", help="a folder with env.py, an alembic.ini, or a pyproject.toml"
+)
 
 
+def _folder(place: str | None, where: Where) -> dict[str, Any]:
+    folder = Folder.open(place)
+    target = resolve_target(where) if where.names else only(databases(where, source="unused")).target
+    return {"folder": folder, "target": target}
+
+
+_folder_options = group(_alembic_option, target_options, gather=_folder)
+"""--alembic and --target; the command gets `folder` and the one `target` that is meant."""
 _moving_options = group(
     click.option("--sql", is_flag=True, help="print the SQL, and execute nothing"),
     click.option(
@@ -56,7 +80,7 @@ _moving_options = group(
         metavar="REV",
         help="run this revision although it can lose rows and was not validated; repeatable",
     ),
-    folder_options,
+    _folder_options,
 )
 
 
@@ -68,7 +92,7 @@ _moving_options = group(
     type=click.Choice(["target", "source", "models"]),
     help="where to read the schema  [default: a target with tables for a baseline, else the source]",
 )
-@alembic_option
+@_alembic_option
 @side_options
 @map_option
 @scan_option
@@ -139,7 +163,7 @@ def _revert(revision: str, as_json: bool, emit: Sink, **given: Any) -> int:
 
 
 @command.command("show")
-@folder_options
+@_folder_options
 @output_options
 def _show(folder: Folder, target: Endpoint, as_json: bool, verbose: bool, emit: Sink) -> int:
     """Show which revisions are applied, pending or unknown. Writes nothing.
@@ -154,7 +178,7 @@ def _show(folder: Folder, target: Endpoint, as_json: bool, verbose: bool, emit: 
 
 
 @command.command("check")
-@folder_options
+@_folder_options
 @schema_option
 @output_options
 def _check(folder: Folder, target: Endpoint, schema: str, as_json: bool, verbose: bool, emit: Sink) -> int:
@@ -167,6 +191,64 @@ def _check(folder: Folder, target: Endpoint, schema: str, as_json: bool, verbose
     checked = Checked(str(target), str(folder.location), drift(folder, target, schema, emit))
     click.echo(json.dumps(checked.to_json()) if as_json else checked_text(checked))
     return checked.exit_code
+
+
+@command.command("validate")
+@click.argument("revision", required=False)
+@_folder_options
+@schema_option
+@click.option(
+    "--reference",
+    type=Path,
+    metavar="DIR",
+    help="compare with the CSV files in DIR: the affected rows as they should be",
+)
+@click.option("--accept", is_flag=True, help="write the reference, and compare with nothing")
+@click.option(
+    "--artifacts",
+    type=Path,
+    metavar="DIR",
+    help="write the results to DIR, not to converge-validation/REVISION",
+)
+@output_options
+def _validate(
+    folder: Folder,
+    target: Endpoint,
+    revision: str | None,
+    schema: str,
+    reference: Path | None,
+    accept: bool,
+    artifacts: Path | None,
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    """Test a revision on a copy of the database, and compare the changed rows with a reference.
+
+    \b
+    Examples:
+      converge migrations validate 4f2c
+      converge migrations validate 4f2c --accept
+    """
+    request = Request(schema, revision, reference, accept, artifacts)
+    if accept and reference is None:
+        raise UsageError("--accept writes the reference", code=Code.A055, hint="--reference DIR --accept")
+    if reference and not accept and not reference.is_dir():
+        raise UsageError(
+            f"--reference {reference} is not a folder", code=Code.A055, hint="--accept writes it"
+        )
+    result = Validation(revision or "", "", str(target))
+    try:
+        validate(folder, target, request, emit, result)
+    except ConvergeError as error:
+        # A validation that fails has its files, too, once there is a folder for them.
+        result.failure = f"{error.code} {error.message}"
+        if result.artifacts:
+            _write(result)
+        raise
+    _write(result)
+    click.echo(json.dumps(result.to_json()) if as_json else validation_text(result))
+    return result.exit_code
 
 
 def _move(
@@ -192,3 +274,9 @@ def _move(
     else:
         click.echo(visible(text) or "-- nothing to do", nl=not text)
     return 0
+
+
+def _write(result: Validation) -> None:
+    with writing(Path(result.artifacts), "--artifacts"):
+        for name, form in _FORMS.items():
+            files.write_private(str(Path(result.artifacts, name)), form(result))
