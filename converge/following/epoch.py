@@ -33,7 +33,7 @@ from converge.following.events import Log
 from converge.following.tables import Followed, watched_tables
 from converge.model.catalog import Catalog, changed
 from converge.model.endpoint import Endpoint
-from converge.model.existing import OFF, Existing
+from converge.model.existing import Existing
 from converge.model.log import LogPosition, place_order
 from converge.model.quote import my_name, pg_name
 from converge.mysql.catalog import read_catalog
@@ -333,28 +333,11 @@ class Epochs:
                     hint="converge follow goes on with those of now",
                     lost=True,
                 )
-        keys = self._existing.keys_of([table.name for table in tables])
-        switched = [
-            (table.name, trigger)
-            for table in tables for trigger in table.own.triggers if trigger.enabled != OFF
-        ]  # fmt: skip
-        named = [name for key in keys for name in (key.table, key.parent)] + [name for name, _ in switched]
-        locked = ", ".join(dict.fromkeys(named))
-        self._carry_out(
-            [
-                *([f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE"] if locked else []),
-                *(key.remove for key in keys),
-                *(trigger.switch(name, OFF) for name, trigger in switched),
-            ]
-        )
+        locked, remove, restore = self._existing.set_aside([table.own for table in tables])
+        lock = [f"LOCK TABLE {', '.join(locked)} IN ACCESS EXCLUSIVE MODE"] if locked else []
+        self._carry_out([*lock, *remove])
         yield
-        self._carry_out(
-            [
-                "SET CONSTRAINTS ALL IMMEDIATE",
-                *(trigger.switch(name, trigger.enabled) for name, trigger in switched),
-                *(statement for key in keys for statement in key.restore),
-            ]
-        )
+        self._carry_out(restore)
 
     def _carry_out(self, statements: Iterable[str]) -> None:
         for statement in statements:

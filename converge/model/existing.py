@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -214,6 +214,23 @@ class Existing:
     def keys_of(self, tables: Container[str]) -> tuple[OwnForeignKey, ...]:
         """The foreign keys on or to some tables, given by their quoted names."""
         return tuple(key for key in self.foreign_keys if key.table in tables or key.parent in tables)
+
+    def set_aside(self, tables: Sequence[OwnTable]) -> tuple[list[str], list[str], list[str]]:
+        """The tables to lock before the foreign keys and triggers of these tables are removed, the statements
+        that remove them, and those that restore them: keys check new rows again, old ones are not validated.
+        """
+        keys = self.keys_of([table.quoted for table in tables])
+        switched = [
+            (one.quoted, trigger) for one in tables for trigger in one.triggers if trigger.enabled != OFF
+        ]
+        locked = [name for key in keys for name in (key.table, key.parent)] + [name for name, _ in switched]
+        remove = [*(key.remove for key in keys), *(trigger.switch(name, OFF) for name, trigger in switched)]
+        restore = [
+            "SET CONSTRAINTS ALL IMMEDIATE",
+            *(trigger.switch(name, trigger.enabled) for name, trigger in switched),
+            *(statement for key in keys for statement in key.restore),
+        ]
+        return list(dict.fromkeys(locked)), remove, restore
 
 
 def _spelled(name: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.model.existing import OFF, Existing, OwnForeignKey, OwnTable
+from converge.model.existing import Existing, OwnForeignKey, OwnTable
 from converge.model.plan import Plan, TablePlan
 from converge.model.quote import pg_name, pg_text
 from converge.model.work import Repaired, RepairTable, RepairTask
@@ -101,28 +101,25 @@ def _around(
     """The statements before and after those of these tables' rows."""
     quoted = [one.quoted for one in own]
     keys = existing.keys_of(quoted)
-    switched = [(one.quoted, trigger) for one in own for trigger in one.triggers if trigger.enabled != OFF]
     if off := [key for key in keys if key.off]:
         raise BlockedError(
             f"the foreign key {off[0].name} on {off[0].table} is switched off, and could not be restored so",
             code=Code.V123,
             hint=off[0].switch_on,
         )
+    others, remove, restore = existing.set_aside(own)
     # At once, or others could hold what is asked for next.
-    locked = dict.fromkeys([*quoted, *(name for key in keys for name in (key.table, key.parent))])
+    locked = dict.fromkeys([*quoted, *others])
     unchecked = [key for key in keys if not key.validated]
     before = [
         "SET LOCAL synchronous_commit = on",
         "SET LOCAL lock_timeout = '60s'",
         *([f"LOCK TABLE {', '.join(locked)} IN ACCESS EXCLUSIVE MODE"] if locked else []),
         *(_orphans_before(number, key) for number, key in enumerate(unchecked)),
-        *(key.remove for key in keys),
-        *(trigger.switch(name, OFF) for name, trigger in switched),
+        *remove,
     ]
     after = [
-        "SET CONSTRAINTS ALL IMMEDIATE",
-        *(trigger.switch(name, trigger.enabled) for name, trigger in switched),
-        *(statement for key in keys for statement in key.restore),
+        *restore,
         *(key.validate for key in keys if key.validate),
         *(_orphans_after(number, key) for number, key in enumerate(unchecked)),
         *(
