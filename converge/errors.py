@@ -130,7 +130,7 @@ START_AGAIN = "converge migrate --recreate (in load mode: --truncate)"
 
 def first_of(lines: Sequence[str], most: int) -> list[str]:
     """Details of which there may be many: the first of them, and how many more there are."""
-    return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]
+    return [*lines[:most], *([f"and {len(lines) - most:,} more"] if len(lines) > most else [])]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

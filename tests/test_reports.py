@@ -25,8 +25,8 @@ from converge.matrix.report import matrix_document
 from converge.matrix.result import Cell, Matrix
 from converge.model.check import CheckResult
 from converge.model.plan import Finding
-from converge.model.result import GoingBack, NotCompared, Pace, Result, TableResult
-from converge.model.validation import Validation
+from converge.model.result import GoingBack, NotCompared, Pace, Reject, Result, TableResult
+from converge.model.validation import Compared, Deviation, Validation
 from converge.report.charts import pace_curve, size_bars
 from converge.report.document import Fold, Words, findings, grid, owner, section
 from converge.report.html import to_html
@@ -38,7 +38,7 @@ from converge.report.run import run_document, run_text
 from converge.report.run_cases import run_suites
 from converge.report.run_words import run_verdict
 from converge.report.several import FORMS
-from converge.report.validation import validation_document
+from converge.report.validation import validation_document, validation_text
 from converge.report.words import visible
 from converge.sandbox import Server
 
@@ -192,6 +192,26 @@ def test_the_run_says_the_same_in_every_form() -> None:
     assert "&#39;left &#39;" in to_html(run_document(made))
     assert "'left '" in to_markdown(run_document(made))
     assert "film.made: 3 rows hold a zero date: null" in run_text(made)
+
+
+def test_what_is_cut_is_counted() -> None:
+    made = result()
+    made.rejects = [Reject("film", f"id={n}", "made", "", 0, "22007", "not a date") for n in range(5000)]
+    made.going_back = GoingBack("moved", "", tuple(f"table_{n}" for n in range(1021)))
+    page, markdown = words(to_html(run_document(made))), to_markdown(run_document(made))
+    assert "Rejected rows 5,000" in page and "## Rejected rows (5,000)" in markdown
+    assert "and 4,000 more" in page and "and 4,000 more" in markdown
+    lines = [" ".join(line.split()) for line in run_text(made).splitlines()]
+    assert {"rejected and 4,980 more", "moved and 1,001 more"} <= {*lines}
+    found = Validation("4f2c", "fill", "postgresql://a@b/c", verdict="differs", downgrade="catalog")
+    differ = tuple(Deviation("film", f"id={n}", "made", "1", None) for n in range(23))
+    found.compared = [Compared("film", 523, 500, 0, {"made": 23}, differ)]
+    found.not_restored = [f"index i{n}" for n in range(25)]
+    lines = [" ".join(line.split()) for line in validation_text(found).splitlines()]
+    assert "Differences (523)" in (markdown := to_markdown(validation_document(found)))
+    assert "and 500 more" in markdown
+    assert {"differs and 503 more", "not back and 5 more"} <= {*lines}
+    assert any(line.endswith("but not index i0, index i1, index i2, and 22 more") for line in lines)
 
 
 def test_a_run_without_tables_or_comparison_is_a_page_too() -> None:

@@ -95,6 +95,8 @@ class Grid:
     """What that is called."""
     pages: frozenset[str] = frozenset()
     """Columns for which a terminal has no room."""
+    more: int = 0
+    """Rows that are counted and not shown; the foot says how many."""
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -331,14 +333,17 @@ def grid(
     *,
     anchored: bool = False,
     pages: Sequence[str] = (),
+    count: int = 0,
 ) -> Grid:
-    """A table without the columns that are empty in all rows."""
+    """A table without the columns that are empty in all rows; `count` where these are the first of more."""
     found = [tuple(row) for row in rows]
+    if more := max(count - len(found), 0):
+        foot = (f"and {more:,} more", *[""] * (len(columns) - 1))
     kept = [place for place in range(len(columns)) if place == 0 or any(str(row[place]) for row in found)]
     cut = [tuple(row[place] for place in kept) for row in (*found, tuple(foot)) if row]
     body, last = (cut[:-1], cut[-1]) if foot else (cut, ())
     head = tuple(columns[place] for place in kept)
-    return Grid(title, head, tuple(body), last, anchored, pages=frozenset(pages))
+    return Grid(title, head, tuple(body), last, anchored, pages=frozenset(pages), more=more)
 
 
 def table_section(
@@ -348,9 +353,10 @@ def table_section(
     rows: Iterable[Sequence[Cell]],
     nothing: str,
     tone: Tone = "quiet",
+    count: int = 0,
 ) -> Section:
     """A section that is one table."""
-    return section(id_, title, grid(title, columns, rows), nothing=nothing, tone=tone)
+    return section(id_, title, grid(title, columns, rows, count=count), nothing=nothing, tone=tone)
 
 
 def findings(found: Iterable[Finding]) -> Findings:
@@ -434,8 +440,8 @@ def owner(name: str, tables: Collection[str]) -> str | None:
 
 def _count(block: Block) -> int | None:
     match block:
-        case Grid(rows=rows):
-            return len(rows)
+        case Grid(rows=rows, more=more):
+            return len(rows) + more
         case Findings(levels=levels):
             return sum(level.count for level in levels)
         case Fold(count=count):

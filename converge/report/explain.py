@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from converge.codes import Code, Entry, explained
-from converge.errors import UsageError, did_you_mean
+from converge.errors import UsageError, did_you_mean, first_of
 from converge.model.plan import ColumnPlan, Finding, Outcome, Plan
 from converge.planner.decision import Decision
 from converge.planner.inputs import Inputs
@@ -63,7 +63,7 @@ def _whole(plan: Plan, name: str) -> str:
     if not full or any(one.name == name for one in plan.outcomes):
         return name
     if len(full) > 1:
-        names = ", ".join([*full][:_MOST_NAMES])
+        names = ", ".join(first_of([*full], _MOST_NAMES))
         raise UsageError(
             f"several objects are called {name!r}: {names}",
             code=Code.U007,

@@ -212,6 +212,7 @@ def _rejects(result: Result) -> Section:
         ],
         "no row was rejected",
         "bad",
+        len(result.rejects),
     )  # fmt: skip
 
 
@@ -361,7 +362,7 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     for change in result.changes:
         if not any(map(change.is_told_by, of["lossy"])):
             yield "changed", str(change)
-    yield from (("rejected", str(reject)) for reject in result.rejects[:_MOST_LINES])
+    yield from (("rejected", line) for line in first_of([*map(str, result.rejects)], _MOST_LINES))
     yield from (("blocker", _coded(one)) for one in of["block"] if one.code not in OF_SCHEMA)
     yield from (("loss", beginning(f"{one.object}: {one.message}")) for one in of["lossy"])
     kinds = {one.name: one.kind for one in result.not_migrated}
@@ -386,7 +387,7 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     yield from (("check", str(one)) for one in result.checks if one.state != "ok")
     if result.going_back:
         yield "back", stand_words(result.going_back)
-        yield from (("moved", name) for name in result.going_back.tables[:_MOST_LINES])
+        yield from (("moved", name) for name in first_of(result.going_back.tables, _MOST_LINES))
     behind = result.next_command in ("", _BEHIND[1]) and _rows_differ(result)
     yield "next", _BEHIND[0] if behind else result.next_command
 

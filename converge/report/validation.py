@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from converge.errors import first_of
 from converge.model.validation import Affected, Compared, Validation
 from converge.model.validation import Verdict as Word
 from converge.model.words import counted
@@ -78,8 +79,8 @@ def validation_text(result: Validation) -> str:
 
 
 def _lines(result: Validation) -> Iterator[tuple[str, str]]:
-    yield from (("differs", line) for line in _difference_lines(result.compared)[:_MOST_LINES])
-    yield from (("not back", name) for name in result.not_restored[:_MOST_LINES])
+    yield from (("differs", line) for line in _difference_lines(result.compared, _MOST_LINES))
+    yield from (("not back", name) for name in first_of(result.not_restored, _MOST_LINES))
     yield from (pair for pair in _facts(result).pairs if pair[0] != "began")
     words, command = _advice(result)
     yield from (("next", words), ("", command))
@@ -151,7 +152,7 @@ def _downgrade(result: Validation) -> str:
         rows = any(result.tables.values())
         return f"{catalog} and all rows" if rows else f"{catalog}; no table had rows that it could lose"
     return {
-        "catalog": f"{catalog}, but not {', '.join(result.not_restored[:_MOST_NAMED])}",
+        "catalog": f"{catalog}, but not {', '.join(first_of(result.not_restored, _MOST_NAMED))}",
         "differs": "does not restore what it promises",
         "no promise": "promises nothing",
     }.get(result.downgrade, "")
@@ -203,12 +204,18 @@ def _differences(found: Sequence[Compared]) -> Grid:
             for each in found
             for one in each.deviations
         ),
+        count=sum(one.missing + one.extra + sum(one.columns.values()) for one in found),
     )
 
 
-def _difference_lines(found: Sequence[Compared]) -> list[str]:
-    rows = _differences(found).lines
-    return [f"{table} {key} {column}: reference {was}, found {now}" for table, key, column, was, now in rows]
+def _difference_lines(found: Sequence[Compared], most: int | None = None) -> list[str]:
+    every = _differences(found)
+    shown = every.rows[:most]
+    lines = [
+        f"{table} {key} {column}: reference {was}, found {now}" for table, key, column, was, now in shown
+    ]
+    more = len(every.rows) + every.more - len(shown)
+    return [*lines, f"and {more:,} more"] if more else lines
 
 
 def _advice(result: Validation) -> tuple[str, str]:
