@@ -20,7 +20,8 @@ from converge.planner.rows import TargetValue
 from converge.postgres.copy import encode
 from converge.report.errors import error_json, error_text
 from converge.report.markdown import to_markdown
-from converge.report.run import run_document, run_text
+from converge.report.run import run_document
+from converge.report.run_text import run_text
 from converge.report.several import results_text
 from converge.report.words import visible
 from converge.run.relation import window

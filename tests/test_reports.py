@@ -28,14 +28,16 @@ from converge.model.plan import Finding
 from converge.model.result import GoingBack, NotCompared, Pace, Reject, Result, TableResult
 from converge.model.validation import Compared, Deviation, Validation
 from converge.report.charts import pace_curve, size_bars
-from converge.report.document import Fold, Words, findings, grid, owner, section
+from converge.report.document import Fold, Words, grid, owner, section
+from converge.report.findings import findings
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.report.plan import plan_document, plan_json
 from converge.report.plan_text import SECTIONS, plan_text
-from converge.report.run import run_document, run_text
+from converge.report.run import run_document
 from converge.report.run_cases import run_suites
+from converge.report.run_text import run_text
 from converge.report.run_words import run_verdict
 from converge.report.several import FORMS
 from converge.report.validation import validation_document, validation_text

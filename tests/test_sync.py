@@ -20,7 +20,7 @@ from converge import BlockedError, verify
 from converge import sync as sync_
 from converge.model.event import Event, PhaseStarted
 from converge.model.result import Result
-from converge.report.run import run_text
+from converge.report.run_text import run_text
 
 
 @pytest.fixture

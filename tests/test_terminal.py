@@ -24,8 +24,9 @@ from converge.cli import COMMANDS
 from converge.codes import Code
 from converge.model.endpoint import parse
 from converge.model.plan import Finding
-from converge.report.document import Facts, Findings, Fold, Grid, Kind, Mark, Words, findings, grid
+from converge.report.document import Facts, Fold, Grid, Kind, Mark, Words, grid
 from converge.report.errors import without_passwords
+from converge.report.findings import Findings, findings
 from converge.report.plan_text import plan_text
 from converge.report.text import Screen
 

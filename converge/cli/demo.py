@@ -20,7 +20,7 @@ from converge.model.event import Said, Sink
 from converge.model.result import Named, Result, Results
 from converge.model.words import counted
 from converge.report.plan_text import SECTIONS, plan_text
-from converge.report.run import run_text
+from converge.report.run_text import run_text
 from converge.report.words import seconds
 from converge.run.attempt import MigrateOptions
 from converge.run.migrate import migrate

@@ -20,9 +20,9 @@ from converge.postgres.connect import connect
 from converge.postgres.following import following_now
 from converge.postgres.history import Move, last_run, last_verification, other_schema
 from converge.postgres.ledger import at_work, who
-from converge.report.document import Tone, Verdict, facts
+from converge.report.document import Verdict, facts
 from converge.report.text import to_text
-from converge.report.words import in_utc, proof_age
+from converge.report.words import Tone, in_utc, proof_age
 from converge.run.connections import explained
 from converge.settings.addresses import Chosen, Where, databases, with_merged
 

@@ -17,22 +17,21 @@ from converge.report.document import (
     Kind,
     Mark,
     Section,
-    Tone,
     Verdict,
     Words,
     facts,
     figure,
-    findings,
     grid,
     missing_figures,
     place,
     section,
     subject,
 )
+from converge.report.findings import findings
 from converge.report.junit import Case, Suite
 from converge.report.run import CHECK_TONES
 from converge.report.text import to_text
-from converge.report.words import missing_words, moment, seconds, short
+from converge.report.words import Tone, missing_words, moment, seconds, short
 
 _VERDICTS: dict[MatrixVerdict, Tone] = {"verified": "good", "differs": "bad", "failed": "bad"}
 _DIGEST_SHOWN = 10

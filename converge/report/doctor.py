@@ -17,21 +17,19 @@ from converge.report.document import (
     Block,
     Document,
     Facts,
-    Findings,
     Fold,
     Mark,
-    Tone,
     Verdict,
     facts,
-    findings,
     grid,
     section,
     subject,
     toned,
     work_sections,
 )
+from converge.report.findings import Findings, findings
 from converge.report.text import brief, fitted, on_terminal, to_text
-from converge.report.words import blocked_words, for_people, moment, now, size
+from converge.report.words import Tone, blocked_words, for_people, moment, now, size
 
 Line = tuple[str, str]
 _SETTINGS = (

@@ -6,31 +6,18 @@ What a plan, a run or a validation has to tell is reckoned once, by `plan`, `run
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
-from converge.codes import Code, explained
 from converge.model.plan import Finding, Outcome
 from converge.model.words import counted
-from converge.report.words import short
+from converge.report.findings import Findings, findings
+from converge.report.words import Tone
 
-Tone = Literal["good", "warn", "bad", "quiet"]
 Kind = Literal["name", "code", "number", "words"]
 """How the cells of a column are set."""
-
-LEVELS: tuple[tuple[str, str, str, Tone], ...] = (
-    ("block", "blocker", "Blockers", "bad"),
-    ("lossy", "loss", "Losses", "warn"),
-    ("absent", "not migrated", "Not migrated", "warn"),
-    ("after", "after the cutover", "After the cutover", "quiet"),
-    ("note", "note", "Notes", "quiet"),
-)
-"""What findings of one level are, singular and plural."""
-_MOST_NAMES = 8
-"""Of a group of findings, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,88 +132,6 @@ class Curve:
     """The greatest, in words."""
     end: str
     """How long it took."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The findings of one code. What all of them share is said once."""
-
-    code: Code
-    findings: tuple[Finding, ...]
-
-    @property
-    def message(self) -> str:
-        """The message, when it is the same for all."""
-        return self._shared([finding.message for finding in self.findings])
-
-    @property
-    def hint(self) -> str:
-        return self._shared([finding.hint for finding in self.findings])
-
-    @property
-    def first(self) -> str:
-        return short(self.findings[0].message)
-
-    @property
-    def title(self) -> str:
-        """The message that all share, or what the code means."""
-        return short(self.message) or explained(self.code).title
-
-    @property
-    def names(self) -> str:
-        """Some of the objects."""
-        names = [*dict.fromkeys(finding.object for finding in self.findings)]
-        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-        return ", ".join(names[:_MOST_NAMES]) + more
-
-    @property
-    def names_only(self) -> bool:
-        """Whether the findings say nothing of their own but the object."""
-        same = bool(self.message) and len({finding.hint for finding in self.findings}) == 1
-        return same and not any(finding.evidence for finding in self.findings)
-
-    def _shared(self, words: Sequence[str]) -> str:
-        return words[0] if len(set(words)) == 1 else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """The findings of one severity; what is not migrated is apart from losses."""
-
-    name: str
-    title: str
-    tone: Tone
-    groups: tuple[Group, ...]
-    more: int = 0
-    """Findings that are counted and not shown."""
-
-    @property
-    def count(self) -> int:
-        return sum(len(group.findings) for group in self.groups) + self.more
-
-    def cut(self, most: int) -> Level:
-        """The first findings of it; the others are counted."""
-        groups, room = [], most
-        for group in self.groups:
-            if room > 0:
-                groups.append(Group(group.code, group.findings[:room]))
-                room -= len(group.findings)
-        return replace(self, groups=tuple(groups), more=max(self.count - most, 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """By severity, then by code; only what occurs."""
-
-    levels: tuple[Level, ...]
-    clipped: bool = False
-    """Whether a narrow terminal has one line for each message and fix, cut at its end."""
-    all: str = "--show findings"
-    """The option that shows those that are only counted."""
-
-    def cut(self, most: int) -> Findings:
-        """The first of each level; the others are counted."""
-        return replace(self, levels=tuple(one.cut(most) for one in self.levels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,18 +264,6 @@ def table_section(
     return section(id_, title, grid(title, columns, rows, count=count), nothing=nothing, tone=tone)
 
 
-def findings(found: Iterable[Finding]) -> Findings:
-    """Findings by level, then by code."""
-    codes: dict[tuple[str, Code], list[Finding]] = {}
-    for finding in found:
-        codes.setdefault((finding.level, finding.code), []).append(finding)
-    levels = []
-    for name, _, title, tone in LEVELS:
-        groups = (Group(code, tuple(codes[level, code])) for level, code in sorted(codes) if level == name)
-        levels.append(Level(name, title, tone, tuple(groups)))
-    return Findings(tuple(level for level in levels if level.groups))
-
-
 def figure(count: int, one: str, more: str = "") -> tuple[Cell, str]:
     """A number and its name, singular or plural."""
     number, _, name = counted(count, one, more).partition(" ")
@@ -387,15 +280,6 @@ def missing_figures(not_migrated: int, losses: int) -> tuple[tuple[Cell, str], .
     """What the target lacks."""
     absent = toned(not_migrated, "object not migrated", "objects not migrated")
     return absent, toned(losses, "loss", "losses")
-
-
-def severities(found: Iterable[Finding]) -> Cell:
-    """``2 blockers, 1 note``: how many there are of each that occurs, in the tone of the worst."""
-    counts = Counter[str](finding.level for finding in found)
-    levels = [
-        (counted(counts[name], one, title.lower()), tone) for name, one, title, tone in LEVELS if counts[name]
-    ]
-    return Mark(", ".join(words for words, _ in levels), levels[0][1]) if levels else ""
 
 
 def work_sections(found: Iterable[Finding], outcomes: Iterable[Outcome]) -> tuple[Section, ...]:

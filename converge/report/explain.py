@@ -10,7 +10,8 @@ from converge.model.plan import ColumnPlan, Finding, Outcome, Plan
 from converge.planner.decision import Decision
 from converge.planner.inputs import Inputs
 from converge.planner.plan import decisions
-from converge.report.document import LEVELS, owner
+from converge.report.document import owner
+from converge.report.findings import LEVELS
 
 _LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]\d{2,4}")
 _MOST_NAMES = 8

@@ -16,7 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from converge import __version__
-from converge.report.document import Document, Findings, Grid, owner
+from converge.report.document import Document, Grid, owner
+from converge.report.findings import Findings
 from converge.report.words import COMMAND, sentence, short, visible
 
 _MOST_DETAILS = 20_000

@@ -15,7 +15,7 @@ from converge.model.quote import toml_text
 from converge.planner.decision import Decision
 from converge.planner.inputs import Inputs
 from converge.planner.plan import decisions
-from converge.report.document import LEVELS
+from converge.report.findings import LEVELS
 
 _HEAD = """# Every decision of `converge plan` from {source}.
 # Edit what should be otherwise, and give it to plan, migrate and verify with --map; delete what may be

@@ -12,16 +12,15 @@ from converge.report.document import (
     Curve,
     Document,
     Facts,
-    Findings,
     Fold,
     Grid,
-    Group,
     Kind,
     Mark,
     Paste,
     Section,
     Words,
 )
+from converge.report.findings import Findings, Group
 from converge.report.words import COMMAND, sentence, short, visible
 
 _MARKUP = re.compile(r"([\\`*\[\]<>|&])")

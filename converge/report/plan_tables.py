@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from converge.model.plan import ColumnPlan, Finding, Outcome, Plan, TablePlan
-from converge.report.document import Cell, Grid, Mark, Tone, grid, owner, severities
-from converge.report.words import size
+from converge.model.words import counted
+from converge.report.document import Cell, Grid, Mark, grid, owner
+from converge.report.findings import LEVELS
+from converge.report.words import Tone, size
 
 OF_TABLES = ("table", "column", "index", "foreign key", "check")
 """Kinds of object that are shown with their table."""
@@ -34,7 +36,7 @@ def tables_grid(plan: Plan) -> Grid:
         tuple(
             (one.source, f"{plan.schema}.{one.target}", f"{one.rows_estimate:,}", size(one.data_bytes),
              f"{len(one.columns)}", f"{kinds[one.source, 'index']}", f"{kinds[one.source, 'foreign key']}",
-             severities(found[one.source]))
+             _severities(found[one.source]))
             for one in plan.tables
         ),
         anchored=True,
@@ -107,3 +109,12 @@ def outcomes_grid(title: str, outcomes: Sequence[Outcome]) -> Grid:
             for one in outcomes
         ],
     )
+
+
+def _severities(found: Iterable[Finding]) -> Cell:
+    """``2 blockers, 1 note``: how many there are of each that occurs, in the tone of the worst."""
+    counts = Counter[str](finding.level for finding in found)
+    levels = [
+        (counted(counts[name], one, title.lower()), tone) for name, one, title, tone in LEVELS if counts[name]
+    ]
+    return Mark(", ".join(words for words, _ in levels), levels[0][1]) if levels else ""

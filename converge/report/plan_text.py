@@ -12,21 +12,8 @@ from converge.codes import Code, explained
 from converge.model.catalog import RoutineKind
 from converge.model.plan import Finding, Outcome, Plan, count_losses
 from converge.model.words import counted
-from converge.report.document import (
-    LEVELS,
-    Block,
-    Cell,
-    Facts,
-    Findings,
-    Fold,
-    Grid,
-    Mark,
-    Verdict,
-    Words,
-    facts,
-    findings,
-    grid,
-)
+from converge.report.document import Block, Cell, Facts, Fold, Grid, Mark, Verdict, Words, facts, grid
+from converge.report.findings import LEVELS, Findings, findings
 from converge.report.plan import all_facts, drift_blocks, drift_facts, plan_facts, plan_verdict, types_grid
 from converge.report.plan_tables import NO_TABLES, tables_grid
 from converge.report.port import converted_words, port_section

@@ -1,17 +1,13 @@
-"""A run, or a comparison, as a document, for a terminal and for continuous integration."""
+"""A run, or a comparison, as a document."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from converge.codes import Code
-from converge.errors import first_of
 from converge.model.check import State as CheckState
-from converge.model.plan import Finding
 from converge.model.result import (
     OF_CHECKS,
-    OF_SCHEMA,
-    OF_THE_RUN,
     Difference,
     Reject,
     Result,
@@ -21,7 +17,6 @@ from converge.model.result import Verdict as Word
 from converge.model.words import counted
 from converge.report.charts import copy_line, pace_curve, phase_line, size_bars
 from converge.report.document import (
-    LEVELS,
     Block,
     Cell,
     Document,
@@ -31,7 +26,6 @@ from converge.report.document import (
     Mark,
     Paste,
     Section,
-    Tone,
     Words,
     facts,
     figure,
@@ -50,23 +44,17 @@ from converge.report.run_words import (
     equality,
     only_checks,
     proof_words,
+    rows_differ,
     rows_that_differ,
     run_verdict,
     stand_words,
     tables_equal,
     views_words,
 )
-from converge.report.text import to_text
-from converge.report.words import beginning, moment, seconds, sentence, size
+from converge.report.words import Tone, moment, seconds, sentence, size
 
 _MOST_REJECTS = 1000
 _MOST_HEX = 64
-_MOST_LINES = 20
-"""Of rejected rows and of moved tables on a terminal."""
-_MOST_NAMES = 8
-"""Of objects that one line is about."""
-_LONGEST = 1000
-"""Of a line with both texts of an object; the report has all of it."""
 
 CHECK_TONES: dict[CheckState, Tone] = {"ok": "good", "differs": "bad", "error": "bad", "skipped": "warn"}
 _VIEW_TONES: dict[str, Tone] = {"equal": "good", "differs": "bad", "not compared": "warn"}
@@ -89,7 +77,7 @@ _NEXT: dict[Word, tuple[str, str]] = {
     "failed": _GO_ON,
     "interrupted": _GO_ON,
 }
-_BEHIND = (
+BEHIND = (
     "`converge verify --repair` replaces the rows that differ by the source's; where the source was written "
     "to since the run, `converge sync` brings the whole target up to date.",
     "converge verify --repair",
@@ -107,8 +95,8 @@ _BACK = (
 def run_document(result: Result) -> Document:
     """All of a run that people read."""
     words, command = _REPAIR if result.rejects else _NEXT.get(result.verdict, ("", ""))
-    if _rows_differ(result):
-        words, command = _BEHIND
+    if rows_differ(result):
+        words, command = BEHIND
     if only_checks(result):
         words = "Find out why the check fails, then verify again."
     own = [one for one in result.findings if one.code not in OF_CHECKS]
@@ -128,9 +116,9 @@ def run_document(result: Result) -> Document:
             _rejects(result),
             work,
             absent,
-            section("facts", "Facts", _facts(result)),
+            section("facts", "Facts", run_facts(result)),
             section("time", "Time and size", *_charts(result)),
-            section("tables", "Tables", _tables(result), nothing="no table was reached"),
+            section("tables", "Tables", run_tables(result), nothing="no table was reached"),
             *_compared(result),
             _changes(result),
             _back(result),
@@ -138,11 +126,6 @@ def run_document(result: Result) -> Document:
         ),
         advice=(Words(words), Paste(result.next_command or command)),
     )  # fmt: skip
-
-
-def run_text(result: Result) -> str:
-    """Tables, phases, findings, differences and the next command."""
-    return to_text(run_verdict(result), _tables(result), facts(*_lines(result)))
 
 
 # The sections.
@@ -253,7 +236,7 @@ def _figures(result: Result) -> tuple[tuple[Cell, str], ...]:
     )
 
 
-def _facts(result: Result) -> Facts:
+def run_facts(result: Result) -> Facts:
     return facts(
         ("source", f"MySQL {result.source_version} {result.source}".replace("  ", " ")),
         ("target", f"PostgreSQL {result.target_version} {result.target}".replace("  ", " ")),
@@ -275,7 +258,7 @@ def _speed(result: Result) -> str:
     return f"{counted(rows, 'row')}, {size(count)} in {seconds(took)}: {size(count / took)} a second"
 
 
-def _tables(result: Result) -> Grid:
+def run_tables(result: Result) -> Grid:
     tables = result.tables
     foot = TableResult(counted(len(tables), "table"), "")
     if any(one.rows_read is not None for one in tables):
@@ -345,93 +328,3 @@ def _back(result: Result) -> Section:
         blocks += map(Words, (_READ_ONLY, sentence(stand), _BACK))
         blocks.append(grid("Moved since the snapshot", (("table", "name"),), [(one,) for one in back.tables]))
     return section("going-back", "Rollback", *blocks)
-
-
-# Lines for a terminal.
-
-
-def _lines(result: Result) -> Iterator[tuple[str, str]]:
-    """Labels and lines; one without words is left out."""
-    known = dict(_facts(result).pairs)
-    of = {level: [one for one in result.findings if one.level == level] for level, *_ in LEVELS}
-    own = [finding for finding in of["note"] if finding.code in OF_THE_RUN]
-    unmatched = [finding for finding in of["note"] if finding.code == Code.M180]
-    others = len(of["note"]) - len(own) - len(unmatched)
-    yield "phases", ", ".join(f"{name} {seconds(took)}" for name, took in result.phases)
-    yield from ((name, known.get(name, "")) for name in ("proof", "snapshot"))
-    for change in result.changes:
-        if not any(map(change.is_told_by, of["lossy"])):
-            yield "changed", str(change)
-    yield from (("rejected", line) for line in first_of([*map(str, result.rejects)], _MOST_LINES))
-    yield from (("blocker", _coded(one)) for one in of["block"] if one.code not in OF_SCHEMA)
-    yield from (("loss", beginning(f"{one.object}: {one.message}")) for one in of["lossy"])
-    kinds = {one.name: one.kind for one in result.not_migrated}
-    absent = (_absent(one, kinds.get(one.object, "")) for one in of["absent"])
-    yield from (("not migrated", beginning(f"{names}: {words}")) for words, names in _alike(absent))
-    yield from (("unmatched", beginning(f"{one.object}: {one.message}")) for one in unmatched)
-    for one in own:
-        yield "note", one.message
-        if one.code in (Code.V118, Code.V119):
-            yield from _each_table(one.evidence)
-    yield "notes", f"{others}; {_notes_of(result)} has their reasons" if others else ""
-    schema = [one for one in of["block"] if one.code in OF_SCHEMA]
-    yield from (("differs", _coded(one)[:_LONGEST]) for one in schema)
-    hints = dict.fromkeys(one.hint for one in schema)
-    yield from (("hint", hint.splitlines()[0]) for hint in first_of(list(filter(None, hints)), _MOST_LINES))
-    different = ((one.source, rows_that_differ(one)) for one in result.tables)
-    yield from (("differs", f"{table}: {words}") for table, words in different if words)
-    yield from (("differs", str(difference)) for difference in result.differences)
-    uncompared = ((one.why, f"{one.kind} {one.name}") for one in result.left_uncompared)
-    yield from (("not compared", f"{names}: {words}") for words, names in _alike(uncompared))
-    yield from ((name, known.get(name, "")) for name in ("views", "checks"))
-    yield from (("check", str(one)) for one in result.checks if one.state != "ok")
-    if result.going_back:
-        yield "back", stand_words(result.going_back)
-        yield from (("moved", name) for name in first_of(result.going_back.tables, _MOST_LINES))
-    behind = result.next_command in ("", _BEHIND[1]) and _rows_differ(result)
-    yield "next", _BEHIND[0] if behind else result.next_command
-
-
-def _notes_of(result: Result) -> str:
-    """The command that shows the notes; a run that has written nothing has none in the ledger."""
-    if result.verdict in ("ready", "blocked"):
-        return "converge plan --show findings"
-    return (
-        "converge report --verify -o run.html"
-        if result.command == "verify"
-        else "converge report -o run.html"
-    )
-
-
-def _each_table(evidence: str) -> Iterator[tuple[str, str]]:
-    """A line a table of what a repair says of its rows, ``film: 1 inserted, 2 deleted``."""
-    tables = evidence.split("; ")
-    yield from (("rows", one) for one in tables[:_MOST_LINES])
-    if len(tables) > _MOST_LINES:
-        yield "rows", f"and {len(tables) - _MOST_LINES:,} more tables"
-
-
-def _alike(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Words, and the names of all of which they are said; the first of many names."""
-    names: dict[str, list[str]] = {}
-    for words, name in pairs:
-        names.setdefault(words, []).append(name)
-    for words, found in names.items():
-        more = f" and {len(found) - _MOST_NAMES:,} more" * (len(found) > _MOST_NAMES)
-        yield words, ", ".join(found[:_MOST_NAMES]) + more
-
-
-def _absent(finding: Finding, kind: str) -> tuple[str, str]:
-    """Why an object is not migrated, and what it is."""
-    words = finding.message.removeprefix(f"{kind} is not migrated: ")
-    return words, finding.object if finding.object.startswith(kind) else f"{kind} {finding.object}"
-
-
-def _rows_differ(result: Result) -> bool:
-    """Whether rows differ, and not only because the target refused some."""
-    return result.verdict == "differs" and not result.rejects and any(map(rows_that_differ, result.tables))
-
-
-def _coded(finding: Finding) -> str:
-    where = f"{finding.object}: " if finding.object else ""
-    return beginning(f"{finding.code} {where}{finding.message}")

@@ -10,8 +10,8 @@ from converge.model.check import CheckResult
 from converge.model.result import OF_CHECKS, OF_SCHEMA, GoingBack, Result, TableResult, ViewResult
 from converge.model.result import Verdict as Word
 from converge.model.words import counted
-from converge.report.document import Mark, Tone, Verdict
-from converge.report.words import for_people, missing_words
+from converge.report.document import Mark, Verdict
+from converge.report.words import Tone, for_people, missing_words
 
 SNAPSHOTS = {
     "locked": "all readers saw one snapshot of the source",
@@ -193,6 +193,11 @@ def rows_that_differ(one: TableResult) -> str:
         (one.rows_different, "with other values"),
     )
     return ", ".join(f"{counted(count, 'row')} {words}" for count, words in found if count)
+
+
+def rows_differ(result: Result) -> bool:
+    """Whether rows differ, and not only because the target refused some."""
+    return result.verdict == "differs" and not result.rejects and any(map(rows_that_differ, result.tables))
 
 
 def stand_words(back: GoingBack) -> str:

@@ -10,25 +10,14 @@ from typing import Any
 from converge.model.documents import worst
 from converge.model.result import Results
 from converge.model.words import counted
-from converge.report.document import (
-    Cell,
-    Document,
-    Grid,
-    Mark,
-    Tone,
-    Verdict,
-    facts,
-    figure,
-    grid,
-    place,
-    section,
-)
+from converge.report.document import Cell, Document, Grid, Mark, Verdict, facts, figure, grid, place, section
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
-from converge.report.run import run_document, run_text
+from converge.report.run import run_document
 from converge.report.run_cases import run_suites
+from converge.report.run_text import run_text
 from converge.report.text import to_text
-from converge.report.words import for_people, missing_words, one_line
+from converge.report.words import Tone, for_people, missing_words, one_line
 
 FORMS = (".html", ".json", ".md", ".xml")
 """The endings of a report's file."""

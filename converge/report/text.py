@@ -19,21 +19,9 @@ from typing import TextIO
 import click
 
 from converge.model.plan import Finding
-from converge.report.document import (
-    Block,
-    Cell,
-    Facts,
-    Findings,
-    Fold,
-    Grid,
-    Group,
-    Mark,
-    Paste,
-    Tone,
-    Verdict,
-    Words,
-)
-from converge.report.words import one_line, short, visible
+from converge.report.document import Block, Cell, Facts, Fold, Grid, Mark, Paste, Verdict, Words
+from converge.report.findings import Findings, Group
+from converge.report.words import Tone, one_line, short, visible
 
 TO_PASTE: ContextVar[Callable[[str], str]] = ContextVar("TO_PASTE", default=str)
 """Completes the commands of a hint, so that they can be pasted: by the options of the command that is run."""

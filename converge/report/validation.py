@@ -17,7 +17,6 @@ from converge.report.document import (
     Grid,
     Mark,
     Paste,
-    Tone,
     Verdict,
     Words,
     facts,
@@ -28,7 +27,7 @@ from converge.report.document import (
 )
 from converge.report.junit import Case, Suite
 from converge.report.text import to_text
-from converge.report.words import moment, seconds
+from converge.report.words import Tone, moment, seconds
 
 _TONES: Mapping[Word, Tone] = {"validated": "good", "unreviewed": "warn", "differs": "bad", "failed": "bad"}
 _MOST_NAMED = 3

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from converge.model.words import counted
 
+Tone = Literal["good", "warn", "bad", "quiet"]
 _SHORT = 160
 _LONGEST = 300
 """Of one line on a terminal."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from converge.model.words import counted
-from converge.report.document import Verdict, facts, findings, grid
+from converge.report.document import Verdict, facts, grid
+from converge.report.findings import findings
 from converge.report.text import to_text
 from converge.rollback.run import Action, Returned, Rollback
 
