@@ -31,7 +31,7 @@ from converge.model.endpoint import parse
 from converge.model.event import Event as Event
 from converge.model.event import silent
 from converge.model.facts import Diagnosis as Diagnosis
-from converge.model.plan import Finding as Finding
+from converge.model.finding import Finding as Finding
 from converge.model.plan import Plan as Plan
 from converge.model.recovery import Approve
 from converge.model.recovery import Recovery as Recovery

@@ -10,17 +10,8 @@ from converge.matrix.result import Cell, Matrix, Step, Varied
 from converge.model.check import CheckResult
 from converge.model.endpoint import parse
 from converge.model.facts import Diagnosis
-from converge.model.plan import (
-    Change,
-    ColumnPlan,
-    Finding,
-    Identity,
-    Outcome,
-    Plan,
-    Severity,
-    Statement,
-    TablePlan,
-)
+from converge.model.finding import Finding, Severity
+from converge.model.plan import Outcome, Plan, Statement
 from converge.model.rehearsal import Forecast
 from converge.model.result import (
     Changed,
@@ -35,6 +26,7 @@ from converge.model.result import (
     TableResult,
     ViewResult,
 )
+from converge.model.table_plan import Change, ColumnPlan, Identity, TablePlan
 from converge.model.validation import Affected, Compared, Deviation, Validation
 from converge.planner.rehearsal import fingerprint
 from converge.report.doctor import doctor_document

@@ -19,8 +19,9 @@ from converge.mapping.read import load
 from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.model.extent import Range
-from converge.model.plan import Plan, TablePlan
+from converge.model.plan import Plan
 from converge.model.quote import my_name, my_text
+from converge.model.table_plan import TablePlan
 from converge.mysql import chunks, connect
 from converge.mysql.catalog import read_catalog
 from converge.mysql.privileges import read_privileges

@@ -17,7 +17,7 @@ from support import converge, mysql
 
 from converge.codes import Code, explained, registry
 from converge.errors import BlockedError, ConvergeError
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.recorded import decode
 from converge.sandbox import Server
 from converge.sandbox.server import SandboxError

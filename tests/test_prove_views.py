@@ -11,8 +11,8 @@ from support import Ran, converge, mysql, postgres
 from test_views import SAME
 
 from converge.model.endpoint import parse
-from converge.model.plan import Computed
 from converge.model.result import Difference, ViewResult
+from converge.model.table_plan import Computed
 from converge.model.work import ViewTask
 from converge.mysql.connect import connect
 from converge.postgres.connect import connect as connect_target

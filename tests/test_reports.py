@@ -24,7 +24,7 @@ from converge.codes import Code
 from converge.matrix.report import matrix_document
 from converge.matrix.result import Cell, Matrix
 from converge.model.check import CheckResult
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.result import GoingBack, NotCompared, Pace, Reject, Result, TableResult
 from converge.model.validation import Compared, Deviation, Validation
 from converge.report.charts import pace_curve, size_bars

@@ -23,7 +23,7 @@ from support import ENVIRONMENT, Ran, converge, mysql, postgres
 from converge.cli import COMMANDS
 from converge.codes import Code
 from converge.model.endpoint import parse
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.report.document import Facts, Fold, Grid, Kind, Mark, Words, grid
 from converge.report.errors import without_passwords
 from converge.report.findings import Findings, findings

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from converge.model.catalog import Column, Table
-from converge.model.plan import ColumnPlan
 from converge.model.quote import mysql_members, pg_name
+from converge.model.table_plan import ColumnPlan
 from converge.translate import (
     Context,
     Relation,

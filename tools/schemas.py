@@ -18,7 +18,8 @@ from converge.matrix.result import MatrixVerdict, Step, Varied
 from converge.model.check import CheckResult
 from converge.model.event import Plain
 from converge.model.facts import SourceFacts, TargetFacts
-from converge.model.plan import Converted, Finding, Outcome, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Converted, Outcome, Plan
 from converge.model.port import Hours, Work
 from converge.model.recorded import PlanFile
 from converge.model.recovery import Recovery

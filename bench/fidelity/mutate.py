@@ -19,8 +19,8 @@ from typing import Any
 import psycopg
 
 from bench.fidelity.nasty import array, kind_of, other
-from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import digest_query as source_digest
 from converge.postgres.digest import digest_query as target_digest

@@ -12,8 +12,8 @@ from decimal import Context, Decimal
 from random import Random
 from typing import Any
 
-from converge.model.plan import ColumnPlan
 from converge.model.quote import mysql_members
+from converge.model.table_plan import ColumnPlan
 from converge.types import base_name
 from converge.types.sql import sizes
 

@@ -11,7 +11,7 @@ import psycopg
 from converge.backfill.declaration import Backfill
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.quote import pg_name
 from converge.postgres.privileges import denied, temporary_grant
 from converge.postgres.target import Target

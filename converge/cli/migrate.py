@@ -37,7 +37,8 @@ from converge.cli.outputs import (
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
-from converge.model.plan import OCCUPIED, digest
+from converge.model.finding import OCCUPIED
+from converge.model.plan import digest
 from converge.model.recorded import PlanFile, decode
 from converge.model.result import Named, Results
 from converge.run.options import RESUME, Options, awaited

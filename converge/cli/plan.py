@@ -31,7 +31,8 @@ from converge.merge.run import Merging
 from converge.model.documents import plain
 from converge.model.event import Said, Sink
 from converge.model.evidence import Scan
-from converge.model.plan import Finding, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.planner.inputs import Inputs
 from converge.report.map import fixes_toml, map_toml
 from converge.report.plan import plan_document, plan_json, plan_sql

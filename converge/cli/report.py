@@ -15,7 +15,7 @@ from converge.errors import UsageError, first_of
 from converge.merge.compare import ANEW, stale
 from converge.model.documents import head, together
 from converge.model.event import Sink
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.result import Named, Result, Results
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, last_verification, other_schema, result_of

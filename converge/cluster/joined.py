@@ -27,7 +27,7 @@ from converge.cluster.messages import (
 from converge.cluster.start import Started, dask, local
 from converge.codes import Code
 from converge.model.event import Progress, Said, Sink, WorkerAnswered
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.words import counted
 from converge.model.work import Copied, CopyTask, DigestTask, WrittenTask
 from converge.mysql.query import fetch

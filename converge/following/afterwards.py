@@ -16,7 +16,8 @@ from converge.codes import Code
 from converge.errors import ConvergeError, Interrupted
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
-from converge.model.plan import Finding, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.recorded import Recorded
 from converge.model.result import Result, TableResult
 from converge.postgres.connect import connect

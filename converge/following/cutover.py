@@ -26,8 +26,9 @@ from converge.following.follow import Open, note_unequal, opened
 from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
+from converge.model.finding import Finding
 from converge.model.log import LogPosition
-from converge.model.plan import Finding, Plan
+from converge.model.plan import Plan
 from converge.model.quote import pg_name
 from converge.model.result import Result
 from converge.model.words import counted, said

@@ -19,7 +19,8 @@ from converge.following.rolling import RollingProof
 from converge.following.tables import Followed, followed
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
-from converge.model.plan import Finding, Outcome
+from converge.model.finding import Finding
+from converge.model.plan import Outcome
 from converge.model.recorded import Recorded
 from converge.model.result import Result, TableResult
 from converge.model.words import counted, said

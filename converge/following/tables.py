@@ -19,8 +19,9 @@ from converge.following.changes import Watched
 from converge.following.keys import Literal, OfText, literal_of, of_text
 from converge.model.catalog import Catalog, ForeignKey, Table
 from converge.model.existing import Existing, OwnTable
-from converge.model.plan import ColumnPlan, Plan, TablePlan
+from converge.model.plan import Plan
 from converge.model.quote import my_name, pg_name
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.mysql.chunks import literal
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import changed_keys, has_two_spellings, row_digest

@@ -11,7 +11,8 @@ from typing import Any
 
 from converge.codes import Code
 from converge.matrix.result import DIGESTS, Cell, Matrix, State, Step, Varied
-from converge.model.plan import Finding, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.words import counted, said
 
 _SHOWN = 20

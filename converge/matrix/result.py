@@ -9,7 +9,8 @@ from typing import Any, Literal
 from converge.model.check import CheckResult
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
-from converge.model.plan import Finding, Plan, count_losses
+from converge.model.finding import Finding, count_losses
+from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.model.words import counted
 

@@ -17,7 +17,7 @@ from converge.matrix.result import Cell, Matrix, Step
 from converge.matrix.steps import Steps
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.privileges import missing_select, read_privileges

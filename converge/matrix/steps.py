@@ -17,7 +17,7 @@ from converge.model.definitions import Definitions, Differs
 from converge.model.endpoint import Endpoint
 from converge.model.event import silent
 from converge.model.evidence import Evidence
-from converge.model.plan import count_losses
+from converge.model.finding import count_losses
 from converge.model.result import OF_CHECKS, Result
 from converge.model.words import counted, said
 from converge.planner.difference import compared

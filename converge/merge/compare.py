@@ -12,7 +12,8 @@ from converge.codes import Code
 from converge.errors import first_of
 from converge.merge import Merge
 from converge.model.endpoint import parse
-from converge.model.plan import Finding, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.recorded import Recorded
 from converge.model.result import NotCompared, Result, TableResult
 from converge.model.words import counted, said

@@ -19,11 +19,13 @@ from converge.merge.compare import ANEW, mark_of, merged_by, rows_now, sums
 from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same
 from converge.model.event import Advanced, DatabaseStarted, Sink, phase, silent
 from converge.model.evidence import NOTHING_KNOWN, Evidence
-from converge.model.plan import OCCUPIED, ColumnPlan, Finding, Phase, Plan, TablePlan
+from converge.model.finding import OCCUPIED, Finding
+from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import Recorded
 from converge.model.recovery import Approve
 from converge.model.result import Result, TableResult
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from converge.model.endpoint import Endpoint
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 
 Verified = Literal["certificate and name", "certificate", "nothing"]
 

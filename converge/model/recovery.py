@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from converge.model.documents import document
 from converge.model.existing import Existing, OwnForeignKey, OwnTable
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 
 Part = Literal["rows removed", "rows restored", "sequences", "indexes", "foreign keys", "triggers"]
 

@@ -11,7 +11,8 @@ from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.check import CheckResult
 from converge.model.documents import document, together
-from converge.model.plan import Finding, Outcome, count_losses
+from converge.model.finding import Finding, count_losses
+from converge.model.plan import Outcome
 from converge.model.recorded import decode
 from converge.model.rehearsal import Fingerprint
 from converge.model.words import said

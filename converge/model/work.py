@@ -6,8 +6,8 @@ from dataclasses import astuple, dataclass
 from itertools import zip_longest
 
 from converge.model.check import Check
-from converge.model.plan import Computed, TablePlan
 from converge.model.result import Difference
+from converge.model.table_plan import Computed, TablePlan
 
 
 @dataclass(frozen=True, slots=True)

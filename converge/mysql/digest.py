@@ -22,8 +22,8 @@ from pymysql.cursors import SSCursor
 from converge.codes import Code
 from converge.errors import SourceError
 from converge.model.catalog import Column, Table
-from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.mysql.query import fetch
 
 _NO_FUNCTION = (1305, 1370)

@@ -12,7 +12,7 @@ from pymysql.connections import Connection
 from converge.codes import Code
 from converge.errors import SourceError, first_of
 from converge.model.facts import PossibleSnapshot, Privilege
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.quote import my_name, my_text
 from converge.mysql.grants import Grant, granted_as, on_database, on_server, on_tables, read_grant, read_roles
 from converge.mysql.query import fetch

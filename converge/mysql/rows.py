@@ -32,8 +32,8 @@ from pymysql.cursors import SSCursor
 from pymysql.err import OperationalError, raise_mysql_exception
 
 from converge.model.extent import Range
-from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.mysql.connect import WatchedConnection
 
 # (value ends, NULL ends) inside the row, then at its end.

@@ -9,8 +9,8 @@ from typing import Any
 from converge.codes import Code
 from converge.mapping.sql import default
 from converge.model.catalog import Column, Table
-from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import SYSTEM_COLUMNS, fit, pg_array, pg_name, pg_text
+from converge.model.table_plan import ColumnPlan, Identity
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft
 from converge.planner.generated import plan_generated, trial_name

@@ -20,7 +20,7 @@ from converge.mapping.read import DEFAULT
 from converge.mapping.rules import Map, Rule, entry, literally, policies, setting
 from converge.model.catalog import Catalog, Column, Index, Table
 from converge.model.evidence import Count, Evidence
-from converge.model.plan import Change
+from converge.model.table_plan import Change
 from converge.model.words import said
 from converge.planner.using import begin, made_kind
 from converge.types import Form, Trap, Value, base_name, check_target, family_of, form

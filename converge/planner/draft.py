@@ -12,22 +12,11 @@ from converge.mapping.rules import setting
 from converge.mapping.sql import expression
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count, Evidence
-from converge.model.plan import (
-    ColumnPlan,
-    Computed,
-    Counter,
-    Finding,
-    Identity,
-    Outcome,
-    Phase,
-    Severity,
-    State,
-    Statement,
-    TablePlan,
-    Trial,
-)
+from converge.model.finding import Finding, Severity
+from converge.model.plan import Outcome, Phase, State, Statement, Trial
 from converge.model.port import Port
 from converge.model.quote import Namespace, my_name, pg_name, pg_text
+from converge.model.table_plan import ColumnPlan, Computed, Counter, Identity, TablePlan
 from converge.model.words import said
 from converge.mysql.capabilities import capabilities
 from converge.planner.decision import ColumnName, Decision, Decisions

@@ -11,8 +11,8 @@ from sqlglot import exp
 from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
-from converge.model.plan import ColumnPlan
 from converge.model.quote import fit, my_name, pg_name
+from converge.model.table_plan import ColumnPlan
 from converge.model.words import said
 from converge.planner.decision import Decision, column_entry
 from converge.planner.draft import Draft, rows_words

@@ -12,7 +12,8 @@ from converge.mapping.rules import Map, setting
 from converge.model.arguments import Checked
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence
-from converge.model.plan import Compression, Finding
+from converge.model.finding import Finding
+from converge.model.plan import Compression
 from converge.postgres.target import Target
 
 NEWEST = "17.5"

@@ -11,8 +11,8 @@ from converge.codes import Code
 from converge.mapping.collations import counterpart
 from converge.mapping.rules import Rule, entry, literally, setting
 from converge.model.catalog import ForeignKey, Index, IndexPart, Table
-from converge.model.plan import Computed
 from converge.model.quote import pg_name
+from converge.model.table_plan import Computed
 from converge.planner.decision import column_entry, index_entry
 from converge.planner.draft import Draft
 from converge.planner.rows import comparable, orphans

@@ -11,7 +11,8 @@ from converge.errors import did_you_mean
 from converge.mapping.rules import Map, Rule
 from converge.model.catalog import Catalog, Table
 from converge.model.check import Check
-from converge.model.plan import Finding, Severity, made_names
+from converge.model.finding import Finding, Severity
+from converge.model.plan import made_names
 from converge.model.quote import my_name
 from converge.model.words import counted
 from converge.mysql.capabilities import capabilities

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import get_args
 
 from converge.codes import Code
-from converge.model.plan import OCCUPIED, ColumnPlan, Plan
+from converge.model.finding import OCCUPIED
+from converge.model.plan import Plan
 from converge.model.rehearsal import Drift, Drifted, Fingerprint, Forecast, Growth, TableMark, What
 from converge.model.result import Result
+from converge.model.table_plan import ColumnPlan
 
 _OF_COLUMNS = frozenset({"table", "column"})
 _ORDER = get_args(What)

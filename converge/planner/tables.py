@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 from converge.codes import Code
 from converge.model.catalog import Table
-from converge.model.plan import ColumnPlan, Rows, TablePlan
 from converge.model.quote import fit, pg_name, pg_text
+from converge.model.table_plan import ColumnPlan, Rows, TablePlan
 from converge.model.words import counted, said
 from converge.planner.columns import complete, constraints, definition, plan_column
 from converge.planner.decision import column_entry

@@ -7,8 +7,8 @@ from converge.errors import UsageError
 from converge.mapping.collations import Collation, counterpart
 from converge.mapping.rules import policies, setting
 from converge.model.catalog import Column, Table
-from converge.model.plan import ColumnPlan
 from converge.model.quote import pg_name, pg_text, toml_text
+from converge.model.table_plan import ColumnPlan
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft
 from converge.types import TEXTS, base_name

@@ -24,8 +24,8 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Column, Routine, Table
-from converge.model.plan import ColumnPlan
 from converge.model.quote import fit, pg_name, pg_text
+from converge.model.table_plan import ColumnPlan
 from converge.mysql.capabilities import capabilities
 from converge.planner.draft import Draft
 from converge.planner.generated import changes

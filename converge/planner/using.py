@@ -11,8 +11,8 @@ from converge.mapping.rules import Rule, setting
 from converge.mapping.sql import expression
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Search
-from converge.model.plan import Change
 from converge.model.quote import my_name
+from converge.model.table_plan import Change
 from converge.types import TEXTUAL, Trap, Value, accepts, adopted, base_name
 from converge.types.as_number import INTEGERS
 from converge.types.binary import Binary

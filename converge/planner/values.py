@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from converge.codes import Code
 from converge.mapping.rules import Rule, entry
 from converge.model.catalog import Column, Table
-from converge.model.plan import Change
 from converge.model.quote import my_name, my_text, toml_text
+from converge.model.table_plan import Change
 from converge.model.words import counted
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft, rows_words

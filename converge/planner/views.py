@@ -14,8 +14,9 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Table, View
-from converge.model.plan import TARGET_SCHEMA, WHOLE, Computed
+from converge.model.plan import TARGET_SCHEMA
 from converge.model.quote import fit, pg_name
+from converge.model.table_plan import WHOLE, Computed
 from converge.planner.draft import Draft
 from converge.postgres.capabilities import major
 from converge.translate import (

@@ -25,9 +25,9 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import TargetError
-from converge.model.plan import TablePlan
 from converge.model.quote import pg_name, pg_text
 from converge.model.result import Reject
+from converge.model.table_plan import TablePlan
 from converge.model.work import Copied, CopyTask
 from converge.postgres.ledger import ALIVE
 

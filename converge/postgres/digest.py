@@ -16,8 +16,8 @@ from typing import Any
 
 import psycopg
 
-from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name, pg_text
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.postgres.saved import kept_table
 
 _OTHER_TYPES = (

@@ -15,7 +15,7 @@ from converge.errors import BlockedError, UsageError
 from converge.model.endpoint import Endpoint, parse, same_server
 from converge.model.evidence import Evidence
 from converge.model.existing import Existing
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.quote import pg_name
 from converge.model.recorded import READER, decode, encoded
 from converge.model.recovery import LoadRun

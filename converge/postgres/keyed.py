@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 
 from converge.model.existing import OwnForeignKey
-from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.postgres.digest import field_text, key_digest, row_digest
 from converge.postgres.query import copy_rows, value
 

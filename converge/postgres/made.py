@@ -13,9 +13,11 @@ import psycopg
 
 from converge.codes import Code
 from converge.model.existing import Existing, OwnForeignKey, difference
-from converge.model.plan import ColumnPlan, Finding, Identity, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import READER, Made
+from converge.model.table_plan import ColumnPlan, Identity
 from converge.model.words import said
 from converge.postgres.catalog import shape_now
 from converge.postgres.existing import read_existing

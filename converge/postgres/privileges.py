@@ -10,7 +10,7 @@ import psycopg
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.facts import Privilege
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.quote import pg_name
 from converge.model.words import counted
 from converge.postgres.query import lock_room, rows

@@ -13,7 +13,8 @@ from converge.codes import Code
 from converge.model.documents import plain
 from converge.model.endpoint import Endpoint, parse, same_server
 from converge.model.evidence import Evidence
-from converge.model.plan import Finding, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.recorded import READER, Made, Recorded, RunOptions, decode, encoded
 from converge.postgres.history import unreadable_ledger
 from converge.postgres.ledger import BEGUN, STATE

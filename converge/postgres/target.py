@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from converge.model.plan import OCCUPIED, Finding
+from converge.model.finding import OCCUPIED, Finding
 from converge.model.quote import pg_name
 from converge.model.words import said
 from converge.postgres.capabilities import FUNCTIONS

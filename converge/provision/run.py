@@ -14,7 +14,7 @@ from converge.errors import TargetError, UsageError
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import DatabaseStarted, Sink
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.quote import pg_name, pg_text
 from converge.model.words import counted
 from converge.postgres.connect import connect

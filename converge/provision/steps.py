@@ -10,7 +10,7 @@ from pydantic import Field
 
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.quote import pg_name, pg_text
 from converge.settings.file import Database, Provision
 from converge.settings.variables import address, of_kind, variable

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
-from converge.model.plan import Finding, Outcome
+from converge.model.finding import Finding
+from converge.model.plan import Outcome
 from converge.model.words import counted
 from converge.report.findings import Findings, findings
 from converge.report.words import Tone

@@ -6,7 +6,9 @@ import re
 
 from converge.codes import Code, Entry, explained
 from converge.errors import UsageError, did_you_mean, first_of
-from converge.model.plan import ColumnPlan, Finding, Outcome, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Outcome, Plan
+from converge.model.table_plan import ColumnPlan
 from converge.planner.decision import Decision
 from converge.planner.inputs import Inputs
 from converge.planner.plan import decisions

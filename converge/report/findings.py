@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from converge.codes import Code, explained
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.report.words import Tone, short
 
 LEVELS: tuple[tuple[str, str, str, Tone], ...] = (

@@ -10,7 +10,8 @@ from typing import Any
 from converge.mapping.grammar import SECTIONS
 from converge.mapping.rules import Map, entry, literally, setting, value
 from converge.model.catalog import Table
-from converge.model.plan import Finding, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.quote import toml_text
 from converge.planner.decision import Decision
 from converge.planner.inputs import Inputs

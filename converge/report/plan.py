@@ -10,7 +10,8 @@ from dataclasses import asdict, replace
 from typing import Any, get_args
 
 from converge.model.documents import head
-from converge.model.plan import Phase, Plan, count_losses
+from converge.model.finding import count_losses
+from converge.model.plan import Phase, Plan
 from converge.model.port import all_work, hours
 from converge.model.quote import pg_name
 from converge.model.rehearsal import Drift

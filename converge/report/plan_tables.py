@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from converge.model.plan import ColumnPlan, Finding, Outcome, Plan, TablePlan
+from converge.model.finding import Finding
+from converge.model.plan import Outcome, Plan
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.model.words import counted
 from converge.report.document import Cell, Grid, Mark, grid, owner
 from converge.report.findings import LEVELS

@@ -10,7 +10,8 @@ from typing import get_args
 
 from converge.codes import Code, explained
 from converge.model.catalog import RoutineKind
-from converge.model.plan import Finding, Outcome, Plan, count_losses
+from converge.model.finding import Finding, count_losses
+from converge.model.plan import Outcome, Plan
 from converge.model.words import counted
 from converge.report.document import Block, Cell, Facts, Fold, Grid, Mark, Verdict, Words, facts, grid
 from converge.report.findings import LEVELS, Findings, findings

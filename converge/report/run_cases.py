@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from converge.model.check import CheckResult
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.result import OF_CHECKS, Result, TableResult, ViewResult
 from converge.model.words import counted
 from converge.report.junit import Case, State, Suite

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from converge.codes import Code
 from converge.errors import first_of
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.result import OF_SCHEMA, OF_THE_RUN, Result
 from converge.report.document import facts
 from converge.report.findings import LEVELS

@@ -18,7 +18,7 @@ from typing import TextIO
 
 import click
 
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.report.document import Block, Cell, Facts, Fold, Grid, Mark, Paste, Verdict, Words
 from converge.report.findings import Findings, Group
 from converge.report.words import Tone, one_line, short, visible

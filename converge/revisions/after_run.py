@@ -9,7 +9,7 @@ from converge.errors import UsageError
 from converge.model.definitions import Differs
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.result import Result
 from converge.postgres.history import keep_report
 from converge.postgres.shadow import shadow

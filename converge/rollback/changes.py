@@ -22,8 +22,8 @@ from pymysql.cursors import SSCursor
 from converge.codes import Code
 from converge.errors import SourceError
 from converge.model.catalog import Table
-from converge.model.plan import TablePlan
 from converge.model.quote import my_name, my_text, pg_name, pg_text
+from converge.model.table_plan import TablePlan
 from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import changed_keys

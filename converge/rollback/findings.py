@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from converge.codes import Code
 from converge.model.catalog import Table
-from converge.model.plan import Finding, Plan, TablePlan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.quote import my_name, pg_name
+from converge.model.table_plan import TablePlan
 from converge.mysql.definitions import next_values
 from converge.mysql.digest import changed_keys
 from converge.mysql.privileges import read_privileges

@@ -16,8 +16,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name, my_text, pg_name
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.types.forms import array_text
 from converge.types.sql import base_name
 

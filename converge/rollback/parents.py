@@ -13,9 +13,10 @@ from itertools import groupby
 
 from converge.codes import Code
 from converge.model.endpoint import parse
-from converge.model.plan import Finding, TablePlan
+from converge.model.finding import Finding
 from converge.model.quote import my_name, my_text, pg_name
 from converge.model.recorded import Recorded
+from converge.model.table_plan import TablePlan
 from converge.mysql.query import rows
 from converge.postgres.existing import read_existing
 from converge.postgres.made import unchecked_keys

@@ -21,7 +21,7 @@ from converge.errors import BlockedError, SourceError, first_of
 from converge.model.documents import document
 from converge.model.endpoint import Endpoint, same_server
 from converge.model.event import Said, Sink
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.quote import pg_name
 from converge.model.recorded import Recorded
 from converge.model.recovery import Approve, Removal

@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 
-from converge.model.plan import TablePlan
 from converge.model.quote import fit, pg_name, pg_text
+from converge.model.table_plan import TablePlan
 from converge.postgres.following import read_following
 from converge.postgres.query import value
 from converge.rollback.inverse import noted_by

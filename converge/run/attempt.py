@@ -13,7 +13,8 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.model.evidence import Evidence
 from converge.model.extent import Range
-from converge.model.plan import Finding, Phase, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
 from converge.model.recovery import Approve
 from converge.model.result import Result

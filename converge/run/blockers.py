@@ -10,7 +10,8 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, first_of
-from converge.model.plan import OCCUPIED, Finding, Plan, made_names
+from converge.model.finding import OCCUPIED, Finding
+from converge.model.plan import Plan, made_names
 from converge.model.quote import pg_name
 from converge.model.recovery import Approve, Removal
 from converge.model.words import counted

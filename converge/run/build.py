@@ -22,7 +22,8 @@ from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
-from converge.model.plan import Finding, Phase, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Phase, Plan
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain, in_its_words, is_of_value
 from converge.postgres.ledger import BUILDER, Ledger, Step, run_steps

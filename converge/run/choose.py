@@ -16,7 +16,7 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.model.plan import TablePlan
+from converge.model.table_plan import TablePlan
 from converge.model.words import said
 from converge.model.work import Differing, Fetched, FetchTask, FindTask, Repaired
 from converge.mysql.connect import WatchedConnection

@@ -16,9 +16,11 @@ from converge.errors import BlockedError, TargetError, UsageError, first_of
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.plan import Finding, Outcome, Plan, Severity, TablePlan
+from converge.model.finding import Finding, Severity
+from converge.model.plan import Outcome, Plan
 from converge.model.recorded import Recorded
 from converge.model.result import NotCompared
+from converge.model.table_plan import TablePlan
 from converge.model.words import counted, said
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection

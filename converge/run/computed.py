@@ -8,7 +8,8 @@ from dataclasses import replace
 from converge.codes import Code
 from converge.model.check import CheckResult
 from converge.model.event import Advanced, Sink
-from converge.model.plan import Finding, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.result import Difference, Result, ViewResult
 from converge.model.work import CheckTask, ViewTask
 from converge.run.workers import Workers

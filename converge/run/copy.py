@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from converge.model.event import CopyStarted, Progress, Sink, TableCopied, TableSize
-from converge.model.plan import Plan, TablePlan
+from converge.model.plan import Plan
 from converge.model.result import Pace, TableResult
+from converge.model.table_plan import TablePlan
 from converge.model.work import Copied, CopyTask
 from converge.mysql.rows import marked, select_text, where
 from converge.postgres.copy import copy_statement

@@ -11,7 +11,7 @@ from converge.mapping.rules import Map
 from converge.model.endpoint import Endpoint
 from converge.model.event import silent
 from converge.model.facts import Diagnosis, SourceFacts, TargetFacts
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.mysql.digest import require_md5
 from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.privileges import missing_select, read_privileges

@@ -18,9 +18,9 @@ from typing import Any
 
 import psycopg
 
-from converge.model.plan import TablePlan
 from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
+from converge.model.table_plan import TablePlan
 from converge.model.words import counted
 from converge.model.work import Counts, Differing, Drilled
 from converge.mysql.connect import WatchedConnection

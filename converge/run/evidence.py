@@ -18,7 +18,8 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink, phase
 from converge.model.evidence import Count, Evidence, Seeded, TableFacts
 from converge.model.existing import ROWS_LIMIT, OwnForeignKey
-from converge.model.plan import ColumnPlan, Plan, TablePlan, Trial
+from converge.model.plan import Plan, Trial
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.mysql.digest import distinct_values, keyed_rows
 from converge.mysql.scan import scan
 from converge.planner.draft import Draft

@@ -17,7 +17,7 @@ from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.model.arguments import Checked, Within
 from converge.model.event import Said, Sink
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.mysql.query import fetch
 
 _SECONDS = 1.0

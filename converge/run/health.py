@@ -11,7 +11,7 @@ from converge.codes import Code
 from converge.model.check import Application
 from converge.model.endpoint import Endpoint
 from converge.model.facts import Privilege, SourceFacts, TargetFacts, Tls
-from converge.model.plan import Finding, Severity
+from converge.model.finding import Finding, Severity
 from converge.model.quote import pg_name
 from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection

@@ -24,7 +24,8 @@ from converge.errors import (
 )
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
-from converge.model.plan import Finding, Mode, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Mode, Plan
 from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.planner.inputs import Inputs

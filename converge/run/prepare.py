@@ -20,7 +20,8 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.evidence import NOTHING_KNOWN, Evidence, Scan
 from converge.model.existing import Existing
-from converge.model.plan import Finding, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.mysql.catalog import read_catalog

@@ -18,9 +18,11 @@ from converge.errors import START_AGAIN, SourceError
 from converge.model.catalog import Catalog, changed
 from converge.model.event import Advanced, Sink, phase
 from converge.model.extent import Range
-from converge.model.plan import Finding, Plan, TablePlan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.quote import my_name
 from converge.model.result import Changed, Difference, GoingBack, NotCompared, Result, TableResult
+from converge.model.table_plan import TablePlan
 from converge.model.words import counted
 from converge.model.work import Counts, Digest, DigestTask, Drilled, DrillTask
 from converge.mysql import snapshot

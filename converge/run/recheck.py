@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError
 from converge.model.event import Advanced, Sink
-from converge.model.plan import Phase, Plan, TablePlan
+from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
+from converge.model.table_plan import TablePlan
 from converge.model.work import Digest, DigestTask, Written, WrittenTask
 from converge.mysql.digest import digest_query
 from converge.mysql.rows import where

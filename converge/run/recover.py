@@ -15,7 +15,7 @@ from converge.errors import BlockedError, Interrupted, TargetError, after
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink, phase
 from converge.model.existing import Existing, differences
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.model.recovery import Approve, LoadRun, Part, Recovery, Removal
 from converge.model.words import counted, said
 from converge.postgres.connect import connect

@@ -12,8 +12,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.mysql import digest as on_source
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import fetch

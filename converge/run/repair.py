@@ -23,9 +23,11 @@ from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink, phase
 from converge.model.extent import Range
-from converge.model.plan import Finding, Plan, TablePlan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.recovery import Approve, Removal
 from converge.model.result import Result
+from converge.model.table_plan import TablePlan
 from converge.model.words import counted, said
 from converge.model.work import (
     Digest,

@@ -17,8 +17,9 @@ import psycopg
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.existing import Existing, OwnForeignKey, OwnTable
-from converge.model.plan import Plan, TablePlan
+from converge.model.plan import Plan
 from converge.model.quote import pg_name, pg_text
+from converge.model.table_plan import TablePlan
 from converge.model.work import Repaired, RepairTable, RepairTask
 from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.query import fetch

@@ -19,7 +19,7 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import SourceError
-from converge.model.plan import TablePlan
+from converge.model.table_plan import TablePlan
 from converge.model.words import said
 from converge.model.work import RecordsTask
 from converge.mysql.connect import WatchedConnection

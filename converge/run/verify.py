@@ -10,7 +10,8 @@ from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint, same_server
 from converge.model.event import Sink, phase
-from converge.model.plan import Finding, Plan
+from converge.model.finding import Finding
+from converge.model.plan import Plan
 from converge.model.result import NotCompared, Result, TableResult
 from converge.model.words import said
 from converge.mysql.chunks import cut

@@ -17,9 +17,9 @@ import psycopg
 import pymysql
 
 from converge.errors import SourceError
-from converge.model.plan import WHOLE, Computed, TablePlan
 from converge.model.quote import fit, my_name, pg_name, pg_text
 from converge.model.result import Difference, ViewResult
+from converge.model.table_plan import WHOLE, Computed, TablePlan
 from converge.model.words import counted
 from converge.model.work import ViewTask
 from converge.mysql.connect import WatchedConnection

@@ -26,7 +26,7 @@ from converge.codes import Code
 from converge.errors import ConvergeError, SourceError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Progress, Sink, WorkersBusy, silent
-from converge.model.plan import Finding
+from converge.model.finding import Finding
 from converge.run import worker
 from converge.signals import STOPS
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from converge.model.catalog import Column, Table
-from converge.model.plan import ColumnPlan
 from converge.model.quote import fit, pg_name
+from converge.model.table_plan import ColumnPlan
 from converge.translate.context import Untranslatable, refuse_if
 from converge.translate.parse import bare
 from converge.translate.term import ODDLY, Kind, Term

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from converge.codes import Code
-from converge.model.plan import Severity
+from converge.model.finding import Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.existing import OwnColumn
-from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
+from converge.model.table_plan import ColumnPlan, Identity
 from converge.planner.columns import decided_fields, left_out, note_end, note_parsed
 from converge.planner.decision import column_entry
 from converge.planner.draft import Draft

@@ -9,7 +9,8 @@ from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey
 from converge.model.existing import OFF, ROWS_LIMIT, OwnForeignKey, OwnIndex, OwnTable
-from converge.model.plan import Rows, Severity
+from converge.model.finding import Severity
+from converge.model.table_plan import Rows
 from converge.model.words import counted, said
 from converge.planner.draft import MANY, Draft
 from converge.planner.keys import BTREE_BYTES, note_orphans
