@@ -154,33 +154,13 @@ def command(
         awaited=awaited(workers, join_seconds),
     )
     moves = [_move(one, wanted, plan_for(one.name, plans), alembic) for one in chosen]
-    results = Results("migrate", (Named("", moves[0].result()),))
-    try:
-        if chosen[0].entry:
-            results = _several(
-                moves, [with_shards(*one)[0] for one in merges_of(chosen).items()], where, emit
-            )
-        else:
-            (move,), result = moves, results.each[0].result
-            migrate(move.source, move.target, move.options, on_event=emit, result=result)
-    except ConvergeError:
-        tell_ended(results, emit)
-        # A run that fails has a report too, from the moment that it has a plan.
-        if results.each[0].result.source_version:
-            told(partial(write_reports, results, reports))
-            told(partial(_write_rejects, results, rejects_file))
-        raise
-    # Nothing goes on where merged tables are in the way: their hint says what has to be done before.
-    errors = [done.error for done in results.each if done.error and done.error.code != OCCUPIED]
-    begun = any(RESUME in (error.hint or "") for error in errors)
-    code = finish(results, reports, emit, RESUME if begun else "", as_json=as_json)
+    if chosen[0].entry:
+        results = _several(moves, [with_shards(*one)[0] for one in merges_of(chosen).items()], where, emit)
+    else:
+        results = _single(moves[0], emit, reports, rejects_file)
+    code = finish(results, reports, emit, _next_command(results), as_json=as_json)
     code = told(partial(_write_rejects, results, rejects_file)) or code
-    if follow and code == 0:
-        # By the options that the ledger has of the run.
-        ends, limits = (moves[0].source, moves[0].target), Options(limits=options.limits)
-        result = api.follow(*ends, limits, on_event=emit, stopped=asked_to_stop)
-        code = finish(Results("follow", (Named("", result),)), (), emit, as_json=as_json)
-    return code
+    return _follow(moves[0], options, emit, as_json=as_json) if follow and code == 0 else code
 
 
 def _move(one: Chosen, wanted: MigrateOptions, file: PlanFile | None, alembic: str | None) -> Move:
@@ -194,6 +174,21 @@ def _move(one: Chosen, wanted: MigrateOptions, file: PlanFile | None, alembic: s
     return Move(one.name, one.source, one.target, wanted)
 
 
+def _single(move: Move, emit: Sink, reports: tuple[str, ...], rejects_file: str | None) -> Results:
+    results = Results("migrate", (Named("", move.result()),))
+    result = results.each[0].result
+    try:
+        migrate(move.source, move.target, move.options, on_event=emit, result=result)
+    except ConvergeError:
+        tell_ended(results, emit)
+        # A run that fails has a report too, from the moment that it has a plan.
+        if result.source_version:
+            told(partial(write_reports, results, reports))
+            told(partial(_write_rejects, results, rejects_file))
+        raise
+    return results
+
+
 def _several(moves: Sequence[Move], merges: Sequence[Merge], where: Where, emit: Sink) -> Results:
     parallel = read(where.config).parallel
     results = migrate_several(moves, parallel=parallel, merges=merges, on_event=emit)
@@ -201,6 +196,19 @@ def _several(moves: Sequence[Move], merges: Sequence[Merge], where: Where, emit:
         if done.error is not None:
             tell(done.name, done.error)
     return results
+
+
+def _next_command(results: Results) -> str:
+    # Nothing goes on where merged tables are in the way: their hint says what has to be done before.
+    errors = [done.error for done in results.each if done.error and done.error.code != OCCUPIED]
+    return RESUME if any(RESUME in (error.hint or "") for error in errors) else ""
+
+
+def _follow(move: Move, options: Options, emit: Sink, *, as_json: bool) -> int:
+    # By the options that the ledger has of the run.
+    limits = Options(limits=options.limits)
+    result = api.follow(move.source, move.target, limits, on_event=emit, stopped=asked_to_stop)
+    return finish(Results("follow", (Named("", result),)), (), emit, as_json=as_json)
 
 
 def _folder(path: str | None) -> Folder | None:

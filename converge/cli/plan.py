@@ -126,33 +126,9 @@ def command(
     for option, given in {**maps, "--write-routines": write_routines, "--since": since}.items():
         if given:
             only(chosen, option)
-    plans = _Plans(chosen, options, since, emit)
-
-    def look(one: Chosen) -> tuple[dict[str, Any], str]:
-        plan = plans.add(one)
-        if write_map:
-            write_private(write_map, map_toml(plans.inputs[0]))
-        if write_fixes:
-            write_private(write_fixes, fixes_toml(plan))
-        if write_routines:
-            write_folder(write_routines, port_files(plan))
-        # Without --json only the verdict of a single plan is asked for.
-        asked = plan if as_json or one.name else replace(plan, tables=(), statements=(), outcomes=())
-        last = following() if one.entry is None else ()
-        return plan_json(asked), plan_text(plan, shown=SECTIONS if verbose else shown, following=last)
-
-    def following() -> list[tuple[str, str]]:
-        if len(plans.each) < len(chosen):
-            return []
-        return [
-            *_following(
-                files | {"--write-routines": write_routines},
-                {one: plan.blocks for one, (_, plan) in zip(chosen, plans.each, strict=True) if plan.blocks},
-                len(chosen) > 1,
-            )
-        ]
-
-    document, text = look_at("plan", chosen, look, emit, following)
+    written = files | {"--write-routines": write_routines}
+    plans = _Plans(chosen, options, since, emit, written, SECTIONS if verbose else shown, as_json=as_json)
+    document, text = look_at("plan", chosen, plans.look, emit, plans.following)
     if len(plans.each) == len(chosen):
         _write(document, plans.each, plans.scans, files)
     elif any(files.values()):
@@ -166,15 +142,48 @@ def command(
 class _Plans:
     """The plan of each database, and of what databases are merged into, as far as they could be made."""
 
-    def __init__(self, chosen: Sequence[Chosen], options: Options, since: str | None, emit: Sink) -> None:
+    def __init__(
+        self,
+        chosen: Sequence[Chosen],
+        options: Options,
+        since: str | None,
+        emit: Sink,
+        files: Mapping[str, str | None],
+        shown: Sequence[str],
+        *,
+        as_json: bool,
+    ) -> None:
         self._chosen, self._options, self._since, self._emit = chosen, options, since, emit
+        self._files, self._shown, self._as_json = files, shown, as_json
         self.each: list[tuple[str, Plan]] = []
         self.scans: list[Scan | None] = []
-        self.inputs: list[Inputs] = []
+        self._inputs: list[Inputs] = []
         self._shards: dict[str, Move] = {}
 
-    def add(self, one: Chosen) -> Plan:
-        """Raises ConvergeError."""
+    def look(self, one: Chosen) -> tuple[dict[str, Any], str]:
+        """A database's plan as JSON and as text; writes what may be asked for of one alone."""
+        plan = self._add(one)
+        if path := self._files["--write-map"]:
+            write_private(path, map_toml(self._inputs[0]))
+        if path := self._files["--write-fixes"]:
+            write_private(path, fixes_toml(plan))
+        if path := self._files["--write-routines"]:
+            write_folder(path, port_files(plan))
+        # Without --json only the verdict of a single plan is asked for.
+        whole = self._as_json or one.name
+        asked = plan if whole else replace(plan, tables=(), statements=(), outcomes=())
+        last = self.following() if one.entry is None else ()
+        return plan_json(asked), plan_text(plan, shown=self._shown, following=last)
+
+    def following(self) -> list[tuple[str, str]]:
+        """What all of them end with, once all are made."""
+        if len(self.each) < len(self._chosen):
+            return []
+        pairs = zip(self._chosen, self.each, strict=True)
+        blocked = {one: plan.blocks for one, (_, plan) in pairs if plan.blocks}
+        return [*_following(self._files, blocked, len(self._chosen) > 1)]
+
+    def _add(self, one: Chosen) -> Plan:
         if one.is_merge:
             names = [shard.name for shard in self._chosen if shard.merged is one]
             plan, scan = Merging(merge_of(one, names)).merged(self._shards), None
@@ -187,7 +196,7 @@ class _Plans:
     def _of(self, one: Chosen) -> tuple[Plan, Scan | None]:
         options = options_of(one, self._options)
         with prepare(one.source, one.known[1], options, self._emit) as prepared:
-            self.inputs.append(prepared.inputs)
+            self._inputs.append(prepared.inputs)
             if one.merged is not None:
                 known = MigrateOptions(options, known=prepared.inputs.evidence)
                 self._shards[one.name] = Move(one.name, one.source, one.target, known)

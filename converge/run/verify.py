@@ -79,19 +79,24 @@ def verify(
         result.findings += gate.findings()
         if level == "full":
             _compare_schema(both, result)
-        if both.run is not None and both.run.state != "finished":
-            result.next_command = RESUME
-        if any(finding.severity == "block" for finding in result.findings):
-            result.verdict = "differs"
-        elif result.verdict == "verified" and any(one.code == Code.V124 for one in result.findings):
-            result.verdict = "ready"
-        if result.verdict == "differs" and any(one.unequal for one in result.tables):
-            result.next_command = result.next_command or "converge verify --repair"
+        _judge(both, result)
         if repair is None or repair.on_sql is None:
             # What a sync has brought the target to is the run's source from now on.
             synced = repair is not None and repair.catches_up
             _record(source, both, level, scope.partly, result, synced=synced)
     return result
+
+
+def _judge(both: Compared, result: Result) -> None:
+    """The verdict by the findings, and the command that goes on."""
+    if both.run is not None and both.run.state != "finished":
+        result.next_command = RESUME
+    if any(finding.severity == "block" for finding in result.findings):
+        result.verdict = "differs"
+    elif result.verdict == "verified" and any(one.code == Code.V124 for one in result.findings):
+        result.verdict = "ready"
+    if result.verdict == "differs" and any(one.unequal for one in result.tables):
+        result.next_command = result.next_command or "converge verify --repair"
 
 
 def _keep_others_out(both: Compared, command: str) -> None:
