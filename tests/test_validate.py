@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -34,6 +35,7 @@ FILL = (
 )
 WRONG = "UPDATE users SET auth_id = md5('wrong')::uuid WHERE id IN (17, 204, 9911)"
 BACK = "ALTER TABLE users DROP auth_id"
+LARGE_GONE = "SELECT lo_unlink(oid) FROM pg_largeobject_metadata"
 SHADOWS = "SELECT datname FROM pg_database WHERE datname LIKE 'converge_shadow%'"
 
 
@@ -656,3 +658,81 @@ def test_large_objects_are_not_validated(scene: Scene, change: str) -> None:
     ran = scene.validate()
     assert (ran.code, "error[A058]" in ran.err) == (5, True), ran.err
     assert scene.passed("r1") == ()
+
+
+@pytest.fixture
+def ordinary(scene: Scene) -> Scene:
+    """The scene's database, its tables and two large objects belong to a role that is no superuser."""
+    for statement in (
+        "DROP ROLE IF EXISTS shop_app",
+        "CREATE ROLE shop_app LOGIN CREATEDB",
+        f'ALTER DATABASE "{parse(scene.url).database}" OWNER TO shop_app',
+        "ALTER SCHEMA public OWNER TO shop_app",
+        *(f"ALTER TABLE {table} OWNER TO shop_app" for table in ("users", "identities", "other")),
+    ):
+        postgres(scene.url, statement)
+    scene.url = scene.url.replace("postgres@", "shop_app@")
+    postgres(scene.url, "CREATE TABLE doc AS SELECT 1 AS id, lo_from_bytea(0, 'x') AS lo, lo_create(0)")
+    return scene
+
+
+@pytest.mark.parametrize("connected", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "SELECT lo_put(lo, 0, 'y') FROM doc",
+        "SELECT lo_unlink(lo), lo_from_bytea(lo, 'y') FROM doc",
+        LARGE_GONE,
+    ],
+)
+def test_an_ordinary_roles_large_objects(ordinary: Scene, change: str, connected: bool) -> None:
+    revision(ordinary.folder, "r1", change)
+    with psycopg.connect(ordinary.url) if connected else nullcontext():
+        ran = ordinary.validate()
+    assert (ran.code, "error[A058]" in ran.err) == (5, True), ran.err
+    assert ordinary.passed("r1") == ()
+
+
+def test_a_streamed_copy_has_the_large_objects(ordinary: Scene) -> None:
+    long = "lo_from_bytea(0, convert_to(repeat('abc', 1000000), 'UTF8'))"
+    postgres(ordinary.url, f"INSERT INTO doc SELECT 2, {long}")
+    revision(ordinary.folder, "r1", "CREATE TABLE texts AS SELECT id, md5(lo_get(lo)) AS text FROM doc")
+    with psycopg.connect(ordinary.url):
+        ran = ordinary.validate("--reference", str(ordinary.place / "ref"), "--accept")
+    assert ran.code == 0, ran.err
+    found = list(csv.DictReader((ordinary.artifacts / "texts.csv").read_text().splitlines()))
+    assert {row["text"] for row in found} == {
+        text for (text,) in postgres(ordinary.url, "SELECT md5(lo_get(lo)) FROM doc")
+    }
+
+
+def test_large_objects_that_the_role_may_not_read(ordinary: Scene) -> None:
+    root = ordinary.url.replace("shop_app@", "postgres@")
+    postgres(root, "SELECT lo_from_bytea(0, 'of others')")
+    revision(ordinary.folder, "r1", "CREATE TABLE fresh (a int)")
+    ran = ordinary.validate()
+    assert (ran.code, "error[A058]" in ran.err) == (5, True), ran.err
+    assert "permission denied for large object" in ran.err
+
+
+def test_a_downgrade_that_changes_large_objects_is_not_proven(scene: Scene) -> None:
+    postgres(scene.url, "CREATE TABLE doc AS SELECT 1 AS id, lo_from_bytea(0, 'x') AS lo")
+    revision(scene.folder, "r1", "CREATE TABLE fresh (a int)", execute("DROP TABLE fresh", LARGE_GONE))
+    ran = scene.validate()
+    assert (ran.code, scene.summary()["not_restored"]) == (1, ["large objects"]), ran.err
+    assert scene.passed("r1") == ()
+
+
+def test_a_trial_without_large_objects_shows_nothing(
+    scene: Scene, new_postgres_database: NewDatabase, postgres_175: Server
+) -> None:
+    empty = new_postgres_database(postgres_175)
+    revision(scene.folder, "r1", LARGE_GONE)
+    options = ("--alembic", str(scene.folder), "--target", empty)
+    tried = converge("migrations", "validate", *options, "--artifacts", str(scene.artifacts))
+    assert (tried.code, scene.passed("r1")) == (0, ("up",)), tried.err
+    postgres(empty, "SELECT lo_from_bytea(0, 'x')")
+    refused = converge("migrations", "run", *options)
+    assert (refused.code, "pg_largeobject_metadata has 1 row" in refused.err) == (3, True), refused.err
+    postgres(empty, LARGE_GONE)
+    assert converge("migrations", "run", *options).code == 0

@@ -20,6 +20,7 @@ from converge.postgres.affected import read_images
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain
+from converge.postgres.query import value
 from converge.postgres.shadow import shadow, twin
 from converge.resources import sql
 
@@ -27,6 +28,8 @@ _FOR_ROWS = frozenset(
     {"schema", "extension", "collation", "type", "sequence", "table", "column", "default", "ownership"}
 )
 """Kinds that rows need; keys, indexes and triggers come after them."""
+_BLOCK = 1 << 20
+"""Bytes of a large object that are read at once."""
 _MAPPED = ("postgres_fdw", "dblink_fdw", "file_fdw")
 """Foreign-data wrappers that write nothing without a user mapping."""
 
@@ -92,6 +95,7 @@ def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
         _copy_rows(
             source, target, (image for image in read_images(source, schema, "") if image.schema == schema)
         )
+        _copy_large_objects(source, target)
         _set_sequences(source, target, schema)
         _make(target, difference(bare, whole))
 
@@ -141,6 +145,17 @@ def _copy_rows(
             ):
                 for block in reader:
                     writer.write(block)
+
+
+def _copy_large_objects(source: psycopg.Connection[Any], target: psycopg.Connection[Any]) -> None:
+    """Makes all of them again under their numbers, by which rows name them."""
+    with target.transaction():
+        for (oid,) in source.execute("SELECT oid FROM pg_largeobject_metadata").fetchall():
+            target.execute("SELECT lo_create(%s)", [oid])
+            start = 0
+            while block := value(source, "SELECT lo_get(%s, %s, %s)", [oid, start, _BLOCK]):
+                target.execute("SELECT lo_put(%s, %s, %s)", [oid, start, block])
+                start += len(block)
 
 
 def _set_sequences(source: psycopg.Connection[Any], target: psycopg.Connection[Any], schema: str) -> None:

@@ -33,6 +33,7 @@ from converge.postgres.affected import (
 )
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
+from converge.postgres.digest import number
 from converge.postgres.held import held
 from converge.postgres.positions import SEQUENCES, Position, as_pair, read_positions, set_back
 from converge.revisions.commands import require_known, standings
@@ -70,8 +71,7 @@ class _State:
     definitions: Definitions
     positions: Sequence[Position]
     """Of all sequences."""
-    large_objects: str
-    """A digest of them; of their contents, too, where the role may read those."""
+    large_objects: Digest
 
 
 def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, result: Validation) -> None:
@@ -174,18 +174,30 @@ class _Trial:
             digests(connection, images),
             read_definitions(connection, self._request.schema, without=(version_table,)),
             read_positions(connection),
-            _large_objects(connection),
+            self._large_objects(),
         )
+
+    def _large_objects(self) -> Digest:
+        content = number("md5(oid::text || ' ' || md5(lo_get(oid)))")
+        query = f"SELECT count(*), coalesce(sum({content}), 0)::text FROM pg_largeobject_metadata"
+        try:
+            ((count, total),) = self._connection.execute(query.encode()).fetchall()
+        # The second is said of one that is too long for a bytea.
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue) as error:
+            raise self._unseen(f"large objects cannot be read: {error.diag.message_primary}") from error
+        return count, int(total)
+
+    def _unseen(self, message: str) -> TargetError:
+        revision = self._result.revision
+        hint = f"read what it does, then converge migrations run --accept-data-loss {revision}"
+        return TargetError(message, code=Code.A058, hint=hint)
 
     def export(self, before: _State, after: _State) -> None:
         """Writes each table's affected rows into a file of its own, and into one the sequences set back."""
         result, connection = self._result, self._connection
         if before.large_objects != after.large_objects:
-            raise TargetError(
-                f"revision {result.revision} changes large objects, which cannot be shown or compared",
-                code=Code.A058,
-                hint=f"read what it does, then converge migrations run --accept-data-loss {result.revision}",
-            )
+            message = f"revision {result.revision} changes large objects, which cannot be shown or compared"
+            raise self._unseen(message)
         folder = self._request.artifacts or Path("converge-validation", quote(result.revision, safe=""))
         with writing(folder, "--artifacts"):
             _clear(folder)
@@ -250,23 +262,13 @@ class _Trial:
         catalog = [one.object for one in compared(before.definitions, after.definitions)]
         names = sorted(before.digests.keys() | after.digests.keys())
         rows = [f"rows of {name}" for name in names if before.digests.get(name) != after.digests.get(name)]
+        rows += ["large objects"] if before.large_objects != after.large_objects else []
         rows += [f"position of {one.name}" for one, _ in set_back(before.positions, after.positions)]
         self._result.not_restored = catalog + rows
         if catalog or (everything and rows):
             self._result.downgrade = "differs"
         else:
             self._result.downgrade = "catalog" if rows else "restored"
-
-
-def _large_objects(connection: psycopg.Connection[Any]) -> str:
-    query = "SELECT md5(string_agg(oid::text, ',' ORDER BY oid)) FROM pg_largeobject_metadata"
-    ((digest,),) = connection.execute(query.encode()).fetchall()
-    ((readable,),) = connection.execute("SELECT has_table_privilege('pg_largeobject', 'SELECT')").fetchall()
-    if digest and readable:
-        pages = "string_agg(md5(data), ',' ORDER BY loid, pageno)"
-        ((contents,),) = connection.execute(f"SELECT md5({pages}) FROM pg_largeobject".encode()).fetchall()
-        digest = f"{digest} {contents}"
-    return digest or ""
 
 
 def _clear(folder: Path) -> None:
