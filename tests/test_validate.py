@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,6 +18,7 @@ from revisions import execute, folder, revision
 from support import Ran, converge, postgres
 
 from converge.model.endpoint import parse
+from converge.model.recorded import READER, Made
 from converge.revisions.folder import Folder
 from converge.revisions.validated import covers, record, validated
 from converge.sandbox import Server
@@ -736,3 +738,109 @@ def test_a_trial_without_large_objects_shows_nothing(
     assert (refused.code, "pg_largeobject_metadata has 1 row" in refused.err) == (3, True), refused.err
     postgres(empty, LARGE_GONE)
     assert converge("migrations", "run", *options).code == 0
+
+
+AUDITED = """
+INSERT INTO converge.audit (attempt, backfill, target_table, target_column, row_key, resolution_status)
+VALUES (gen_random_uuid(), 'b', 'users', 'name', '1', 'success')
+"""
+
+
+@pytest.fixture
+def ledger(scene: Scene) -> Scene:
+    """The scene's database has a ledger, and no other rows."""
+    text = (Path(__file__).parents[1] / "migrations/ledger.sql").read_text()
+    postgres(scene.url, f"CREATE SCHEMA converge; {text}; TRUNCATE users, identities, other")
+    postgres(scene.url, AUDITED)
+    return scene
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "op.execute('DELETE FROM converge.audit')",
+        "op.drop_table('audit', schema='converge')",
+        "DO $$ BEGIN DELETE FROM converge.audit; EXCEPTION WHEN OTHERS THEN END $$",
+    ],
+)
+def test_the_ledger_is_at_stake_where_a_revision_names_it(ledger: Scene, change: str) -> None:
+    revision(ledger.folder, "r1", "UPDATE users SET name = 'x'")
+    revision(ledger.folder, "r2", change, down="r1")
+    options = ("--target", ledger.url, "--alembic", str(ledger.folder))
+    # What does not name it loses nothing of it.
+    assert converge("migrations", "run", "r1", *options).code == 0
+    ran = ledger.validate()
+    assert (ran.code, "unreviewed" in ran.out) == (1, True), ran.err
+    (affected,) = ledger.summary()["affected"]
+    assert (affected["removed"], affected["was"]) == (1, "converge.audit")
+    refused = converge("migrations", "run", *options)
+    assert (refused.code, "converge.audit has 1 row" in refused.err) == (3, True), refused.err
+    if change.startswith("DO"):
+        with psycopg.connect(ledger.url):
+            assert ledger.validate().code == 0
+        refused = converge("migrations", "run", *options)
+        assert (refused.code, "validated where no row was at stake" in refused.err) == (3, True), refused.err
+    assert ledger.validate("--reference", str(ledger.place / "ref"), "--accept").code == 0
+    assert converge("migrations", "run", *options).code == 0
+
+
+def test_a_revision_that_drops_the_ledger(ledger: Scene) -> None:
+    made = json.dumps(asdict(Made({}, {}, READER)))
+    run = "('s', 'public', 'd', 'finished')"
+    postgres(ledger.url, f"INSERT INTO converge.run (source, target_schema, plan_digest, state) VALUES {run}")
+    postgres(
+        ledger.url,
+        f"INSERT INTO converge.plan (run_id, options, plan, made) VALUES (1, '{{}}', '{{}}', '{made}')",
+    )
+    revision(ledger.folder, "r1", "DROP SCHEMA converge CASCADE")
+    options = ("--target", ledger.url, "--alembic", str(ledger.folder))
+    ran = ledger.validate()
+    assert (ran.code, "unreviewed" in ran.out) == (1, True), ran.err
+    assert converge("migrations", "run", *options).code == 3
+    ran = converge("migrations", "run", *options, "--accept-data-loss", "r1")
+    assert ran.code == 0, ran.err
+
+
+def test_rows_of_users_in_an_extensions_table(scene: Scene) -> None:
+    """pg_dump dumps what the table's condition selects; the extension brings the rest."""
+    postgres(
+        scene.url,
+        "TRUNCATE users, identities, other; CREATE EXTENSION citext;"
+        "CREATE TABLE jobs (id int PRIMARY KEY, own bool);"
+        "INSERT INTO jobs VALUES (1, false); ALTER EXTENSION citext ADD TABLE jobs;"
+        "UPDATE pg_extension SET extconfig = ARRAY['jobs'::regclass::oid], extcondition = '{WHERE own}'"
+        " WHERE extname = 'citext'",
+    )
+    revision(scene.folder, "r1", "DELETE FROM jobs")
+    revision(scene.folder, "r2", "DELETE FROM jobs WHERE id > 1", down="r1")
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    assert scene.validate().code == 0
+    assert converge("migrations", "run", "r1", *options).code == 0
+    postgres(scene.url, "INSERT INTO jobs VALUES (1, false), (2, true), (3, true)")
+    with psycopg.connect(scene.url):
+        ran = scene.validate()
+    assert (ran.code, 'relation "jobs" does not exist' in ran.err) == (5, True), ran.err
+    refused = converge("migrations", "run", *options)
+    assert (refused.code, "public.jobs has 2 rows" in refused.err) == (3, True), refused.err
+    ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
+    assert ran.code == 0, ran.err
+    assert (scene.artifacts / "jobs.csv").read_text().splitlines() == [
+        "(change),id,own", '"removed","2","true"', '"removed","3","true"',
+    ]  # fmt: skip
+    assert converge("migrations", "run", *options).code == 0
+
+
+def test_a_streamed_copy_has_the_users_rows_of_an_extensions_table(
+    new_postgres_database: NewDatabase, postgres_15: Server, tmp_path: Path
+) -> None:
+    scene = Scene(new_postgres_database(postgres_15), tmp_path)
+    if not postgres(scene.url, "SELECT name FROM pg_available_extensions WHERE name = 'postgis'"):
+        pytest.skip("this PostgreSQL 15 has no PostGIS: apt-get install postgresql-15-postgis-3")
+    postgres(scene.url, "CREATE EXTENSION postgis; INSERT INTO spatial_ref_sys (srid) VALUES (998000)")
+    postgres(scene.url, "CREATE TABLE place (at geometry)")
+    revision(scene.folder, "r1", "DELETE FROM spatial_ref_sys WHERE srid > 990000")
+    with psycopg.connect(scene.url):
+        ran = scene.validate()
+    assert (ran.code, "unreviewed" in ran.out) == (1, True), ran.err
+    (affected,) = scene.summary()["affected"]
+    assert (affected["table"], affected["removed"]) == ("public.spatial_ref_sys", 1)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from converge.model.quote import pg_name
+
 _NUMBER = re.compile(r"(small|big)?int(eger)?$|numeric\b")
 
 
@@ -26,6 +28,13 @@ class Image:
     """By their numbers."""
     key: tuple[int, ...]
     """Numbers of the primary key's columns."""
+    condition: str = ""
+    """WHERE and what its rows have in common; empty for all rows."""
+
+    @property
+    def rows(self) -> str:
+        """What stands in FROM, quoted."""
+        return f"ONLY {pg_name(self.schema, self.name)} {self.condition}"
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,6 +32,15 @@ class Revision:
     """What its downgrade promises to bring back: rows and catalog, the catalog alone, or nothing."""
     schema: str = ""
     """That the baseline describes; empty where it is none."""
+
+    @property
+    def names_ledger(self) -> bool:
+        """Whether any of its texts has the name of converge's schema.
+
+        Else the ledger, which each database has of its own, would be at stake with every `UPDATE`.
+        """
+        constants = (node.value for node in ast.walk(ast.parse(self.text)) if isinstance(node, ast.Constant))
+        return any("converge" in str(constant).lower() for constant in constants)
 
 
 @dataclass(frozen=True, slots=True)

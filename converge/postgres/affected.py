@@ -104,8 +104,8 @@ def _side(pair: Pair, *, after: bool) -> str:
         column = both.after if after else both.before
         kept_as = f"v[{places[column]}]" if column else ""
         values.append("NULL" if column is None else f"{pg_name(column.name)}::text" if after else kept_as)
-    table = pg_name(image.schema, image.name) if after else kept(image)
-    return f"SELECT ARRAY[{', '.join(values)}]::text[] AS v FROM ONLY {table}"
+    table = image.rows if after else kept(image)
+    return f"SELECT ARRAY[{', '.join(values)}]::text[] AS v FROM {table}"
 
 
 def _fields(pair: Pair, before: Collection[str]) -> dict[str, str]:
@@ -142,12 +142,14 @@ Digest = tuple[int, int]
 """Rows, and the sum of their digests: the same for the same rows in any order."""
 
 
-def read_images(connection: psycopg.Connection[Any], schema: str, version_table: str) -> tuple[Image, ...]:
-    """All tables but the one in which Alembic notes what it has applied."""
+def read_images(
+    connection: psycopg.Connection[Any], schema: str, version_table: str, *, ledger: bool = False
+) -> tuple[Image, ...]:
+    """All tables but the one in which Alembic notes what it has applied; the ledger's where they count."""
     return tuple(
-        Image(oid, there, name, {int(at): Column(*one) for at, one in columns.items()}, tuple(key))
-        for oid, there, name, columns, key in rows(
-            connection, "image_tables", schema=schema, version_table=version_table
+        Image(oid, there, name, {int(at): Column(*one) for at, one in columns.items()}, tuple(key), condition)
+        for oid, there, name, columns, key, condition in rows(
+            connection, "image_tables", schema=schema, version_table=version_table, ledger=ledger
         )
     )
 
@@ -165,7 +167,7 @@ def keep_rows(connection: psycopg.Connection[Any], images: Iterable[Image]) -> N
     connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
     for image in images:
         texts = ",".join(f"{pg_name(column.name)}::text" for _, column in sorted(image.columns.items()))
-        rows = f"SELECT ARRAY[{texts}]::text[] AS v FROM ONLY {pg_name(image.schema, image.name)}"
+        rows = f"SELECT ARRAY[{texts}]::text[] AS v FROM {image.rows}"
         connection.execute(f"CREATE UNLOGGED TABLE {kept(image)} AS {rows}".encode())
         connection.execute(f"ANALYZE {kept(image)}".encode())
 
@@ -176,8 +178,8 @@ def digests(connection: psycopg.Connection[Any], images: Sequence[Image]) -> dic
     for image in images:
         names = sorted(column.name for column in image.columns.values())
         whole = f"md5(ROW({','.join(f'{pg_name(name)}::text' for name in names)})::text)"
-        query = f"SELECT count(*), coalesce(sum({number(whole)}), 0)::text FROM ONLY "
-        ((count, total),) = connection.execute((query + pg_name(image.schema, image.name)).encode())
+        query = f"SELECT count(*), coalesce(sum({number(whole)}), 0)::text FROM {image.rows}"
+        ((count, total),) = connection.execute(query.encode())
         found[str(image)] = (count, int(total))
     return found
 

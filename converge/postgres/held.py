@@ -27,14 +27,16 @@ class Relation:
     name: str
     kind: str
     """pg_class.relkind."""
+    condition: str = ""
+    """WHERE and what the rows have in common that it could lose; empty for all rows."""
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
 
 
-def counted(schema: str, name: str) -> str:
+def counted(schema: str, name: str, condition: str) -> str:
     """The query for a table's rows, up to `MOST`."""
-    return f"SELECT count(*) FROM (SELECT FROM {pg_name(schema, name)} LIMIT {MOST}) counted"
+    return f"SELECT count(*) FROM (SELECT FROM {pg_name(schema, name)} {condition} LIMIT {MOST}) counted"
 
 
 class Held:
@@ -51,11 +53,11 @@ class Held:
 
     def rows(self, relation: Relation) -> int:
         """How many rows the table has, counted up to `MOST`."""
-        return int(value(self._connection, counted(relation.schema, relation.name)))
+        return int(value(self._connection, counted(relation.schema, relation.name, relation.condition)))
 
-    def tables(self, without: tuple[str, str]) -> list[Relation]:
+    def tables(self, without: tuple[str, str], *, ledger: bool) -> list[Relation]:
         """All that could lose rows, but for this one; partitions are with their table."""
-        found = (Relation(*row) for row in self._rows("held_relations"))
+        found = (Relation(*row) for row in self._rows("held_relations", ledger=ledger))
         return [one for one in found if (one.schema, one.name) != without]
 
     def used_sequences(self) -> list[str]:

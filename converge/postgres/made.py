@@ -149,11 +149,13 @@ def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
     try:
         yield
     finally:
+        # A revision may have dropped the ledger.
+        there = {run for run, _, _ in runs_with_tables(connection)}
         for schema, then in before.items():
             now = shape_now(connection, schema)
             changed = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
             whole = {name: _whole(name, now) for name in now.keys() - then.keys()}
-            in_schema = [(run, made) for run, of, made in runs if of == schema]
+            in_schema = [(run, made) for run, of, made in runs if of == schema and run in there]
             for run, made in in_schema:
                 # New tables, views and functions are the last run's.
                 wholes = {*made.objects, *(whole if run == in_schema[0][0] else ())}

@@ -92,9 +92,10 @@ def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
             raise _not_streamed(endpoint, [f"not made again: {name}" for name in whole.left_out])
         bare = _for_rows(whole)
         _make(target, difference(NOTHING, bare))
-        _copy_rows(
-            source, target, (image for image in read_images(source, schema, "") if image.schema == schema)
-        )
+        # An extension that nothing needs is not made, nor its tables.
+        there = {str(image) for image in read_images(target, schema, "") if image.schema == schema}
+        images = read_images(source, schema, "")
+        _copy_rows(source, target, (image for image in images if str(image) in there))
         _copy_large_objects(source, target)
         _set_sequences(source, target, schema)
         _make(target, difference(bare, whole))
@@ -135,7 +136,7 @@ def _copy_rows(
     for image in images:
         stored = source.execute(sql("converge.postgres", "stored_columns").encode(), [image.oid])
         table, columns = pg_name(image.schema, image.name), ", ".join(pg_name(name) for (name,) in stored)
-        out = f"COPY (SELECT {columns} FROM ONLY {table}) TO STDOUT (FORMAT binary)"
+        out = f"COPY (SELECT {columns} FROM {image.rows}) TO STDOUT (FORMAT binary)"
         into = f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)"
         # An empty list of columns would mean all, and a row of none cannot be told to COPY.
         if columns:

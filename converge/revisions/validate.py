@@ -88,7 +88,9 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
         result.revision, result.name, result.schema = revision.id, revision.name, request.schema
         with held(place, at.path) as database:
             result.tables = {
-                str(one): rows for one in database.tables(at.table) if (rows := database.rows(one))
+                str(one): rows
+                for one in database.tables(at.table, ledger=revision.names_ledger)
+                if (rows := database.rows(one))
             }
             sequences = dict.fromkeys(database.used_sequences(), 1)
         for parent in revision.down:
@@ -96,7 +98,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
         # A policy must not hide rows: with this setting the server fails instead.
         connection = stack.enter_context(closing(connect(place)))
         result.server_version = connection.info.parameter_status("server_version") or ""
-        trial = _Trial(connection, at.table, request, result)
+        trial = _Trial(connection, at.table, request, result, ledger=revision.names_ledger)
         with phase(result, emit, "keep"):
             before = trial.look()
             keep_rows(connection, before.images)
@@ -157,8 +159,11 @@ class _Trial:
         version_table: tuple[str, str],
         request: Request,
         result: Validation,
+        *,
+        ledger: bool,
     ) -> None:
         self._connection = connection
+        self._ledger = ledger
         self._version_table = version_table
         self._request = request
         self._result = result
@@ -168,7 +173,7 @@ class _Trial:
     def look(self) -> _State:
         """The copy as it is now."""
         connection, (_, version_table) = self._connection, self._version_table
-        images = read_images(connection, *self._version_table)
+        images = read_images(connection, *self._version_table, ledger=self._ledger)
         return _State(
             images,
             digests(connection, images),

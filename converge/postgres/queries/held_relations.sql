@@ -1,10 +1,16 @@
--- Tables that are neither the system's, an extension's, nor the ledger's; and that of the large objects, a row each.
-SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text
+-- Tables that could lose rows: users' own, that of the large objects (a row each), the ledger's where it is asked for,
+-- and those of an extension where the role may take the rows that users have added. Which those are says the condition
+-- by which pg_dump dumps them (PostgreSQL manual, "Extension Configuration Tables"); the others come with the extension.
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, coalesce(e.condition, '')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN (SELECT d.objid, x.extcondition[array_position(x.extconfig, d.objid)]
+               FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
+              WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e')
+            e (oid, condition) ON e.oid = c.oid
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
    AND (n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'converge')
-        OR c.oid = 'pg_largeobject_metadata'::regclass)
+        OR c.oid = 'pg_largeobject_metadata'::regclass OR (n.nspname = 'converge' AND %(ledger)s))
    AND n.nspname NOT LIKE 'pg\_temp\_%%'
-   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                      AND d.deptype = 'e')
+   AND (e.oid IS NULL OR e.condition IS NOT NULL AND has_schema_privilege(n.oid, 'USAGE')
+                        AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'))
  ORDER BY 2, 3

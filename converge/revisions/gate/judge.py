@@ -65,7 +65,9 @@ def judged(
         for revision in revisions:
             judge.read(folder, revision, direction)
         dangers = [danger for danger in judge.dangers if danger.revision not in accepted]
-        tables = database.tables(at.table) if dangers else []
+        refused = {danger.revision for danger in dangers}
+        ledger = any(one.names_ledger for one in revisions if one.id in refused)
+        tables = database.tables(at.table, ledger=ledger) if dangers else []
         rows = {str(one): rows for one in tables if (rows := database.rows(one))}
         rows |= dict.fromkeys(database.used_sequences() if dangers else (), 0)
         return Judged(tables, rows, dangers)
@@ -176,13 +178,13 @@ def require_empty(connection: Connection, revision: str, tables: Iterable[Relati
         # Drivers take a % for a parameter.
         return list(connection.exec_driver_sql(query.replace("%", "%%")).all())
 
-    found = [one for table in tables for one in asked(f"{_NAMED}{table.oid}")]
+    found = [(*one, table.condition) for table in tables for one in asked(f"{_NAMED}{table.oid}")]
     # Outside of a transaction a lock would end with its own statement.
     if found and connection.get_isolation_level() != "AUTOCOMMIT":
-        names = ", ".join(pg_name(schema, name) for schema, name in found)
+        names = ", ".join(pg_name(schema, name) for schema, name, _ in found)
         connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE".replace("%", "%%"))
-    for schema, name in found:
-        if rows := asked(counted(schema, name))[0][0]:
+    for schema, name, condition in found:
+        if rows := asked(counted(schema, name, condition))[0][0]:
             raise BlockedError(
                 f"{schema}.{name} had no rows when the gate looked, and has {rows:,} now; "
                 f"{revision} was rolled back",
