@@ -157,8 +157,8 @@ class Statement:
         """What it does; nothing for one that is not known to keep every row."""
         if any((key, value) == ("relpersistence", "t") or key == "catalogname" for key, value in self._all):
             return ()  # a temporary table would hide another one
-        if ("defname", "restart") in self._all:
-            return ()  # a sequence gives numbers again
+        if self.tag == "AlterSeqStmt" and _gives_again(self.node):
+            return ()
         if any(isinstance(value, str) and _may_be_cut(value) for _, value in self._all):
             return ()
         if self.tag == "AlterTableStmt":
@@ -241,11 +241,23 @@ def _action(node: Tree, table: tuple[str, ...]) -> Effect | None:
     kind = _first(_ACTIONS.get(node["subtype"], ()), node)
     if kind is None or node["behavior"] not in _RESTRICT:
         return None
+    if node["subtype"] == "AT_SetIdentity" and _gives_again(node):
+        return None
     if kind == "retypes":
         return Effect(kind, table, node["name"], _type(node["def"]["ColumnDef"]["typeName"]))
     if node["subtype"] == "AT_AddColumn" and _has_no_value(node["def"]["ColumnDef"]):
         return Effect("loses", table)
     return Effect(kind, table)
+
+
+def _gives_again(node: Tree) -> bool:
+    """Whether options may let a sequence that is there give numbers again."""
+    options = [value for key, value in _fields(node) if key == "DefElem"]
+    return any(
+        one["defname"] in ("restart", "increment")
+        or (one["defname"] == "cycle" and one["arg"]["Boolean"]["boolval"])
+        for one in options
+    )
 
 
 def _has_no_value(column: Tree) -> bool:
