@@ -21,6 +21,7 @@ from support import converge, postgres
 from test_config_many import run
 
 from converge.codes import Code, explained
+from converge.errors import ConvergeError
 from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.model.quote import pg_name, toml_text
@@ -247,8 +248,61 @@ def test_extensions_that_cannot_be_made(place: Place) -> None:
     place.write(FILE.replace('"citext"', '"no_such"'))
     refused(place, "error[T033]", "the server has no extension no_such")
     place.write(FILE.replace('"citext"', '"file_fdw"'))
-    refused(place, "error[T033]", "file_fdw can only be made by a superuser")
-    assert run(place.folder, "provision", "--admin", place.root, **ENVIRONMENT).code == 0
+    way = f'provision without it, then let a superuser run CREATE EXTENSION "file_fdw"; in {APP}'
+    refused(place, "error[T033]", "file_fdw can only be made by a superuser", way)
+    place.write(FILE.replace('"citext"', ""))
+    assert run(place.folder, "provision", "--admin", place.admin, **ENVIRONMENT).code == 0
+    postgres(place.server.database_url(APP), "CREATE EXTENSION file_fdw")
+    place.write(FILE.replace('"citext"', '"file_fdw"'))
+    assert run(place.folder, "provision", "--admin", place.admin, **ENVIRONMENT).code == 0
+
+
+@pytest.mark.parametrize("connects", [True, False])
+def test_extensions_that_the_template_has(place: Place, connects: bool) -> None:
+    template = 'template = "prov_template"\nextensions = ["file_fdw"]\ncollate = "C"'
+    place.write(FILE.replace('collate = "C"', template))
+    postgres(
+        place.root,
+        "CREATE DATABASE prov_template TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C' IS_TEMPLATE true",
+    )
+    try:
+        postgres(place.server.database_url("prov_template"), "CREATE EXTENSION file_fdw")
+        postgres(place.root, f"ALTER DATABASE prov_template ALLOW_CONNECTIONS {connects}")
+        if not connects:
+            refused(place, "error[T033]", "let a superuser run")
+        ran = run(
+            place.folder, "provision", "--admin", place.admin if connects else place.root, **ENVIRONMENT
+        )
+        assert ran.code == 0, ran.err
+        assert ("there  extension file_fdw" in ran.out) is connects
+    finally:
+        postgres(place.root, "ALTER DATABASE prov_template IS_TEMPLATE false")
+        place.server.drop_database("prov_template")
+
+
+def test_the_administrator_of_a_service_makes_what_takes_a_superuser(place: Place) -> None:
+    """Itself, not for the owner. This server refuses it; that of the service does not."""
+    statements: list[str] = []
+    real = psycopg.Connection.execute
+
+    def heard(self: Any, query: Any, *rest: Any, **how: Any) -> Any:
+        statements.append(query.decode() if isinstance(query, bytes) else str(query))
+        return real(self, query, *rest, **how)
+
+    postgres(place.root, "CREATE ROLE rds_superuser; GRANT rds_superuser TO prov_admin")
+    wanted = Wanted(name="a", database="prov_synapse", role="prov_synapse", extensions=("citext", "file_fdw"))
+    try:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(ConvergeError, match="file_fdw"):
+            patch.setattr(psycopg.Connection, "execute", heard)
+            provision(parse(place.admin), [wanted], silent, passwords=False)
+    finally:
+        postgres(place.root, "DROP ROLE rds_superuser")
+    made = [text for text in statements if text.startswith(("SET ROLE", "CREATE EXTENSION"))]
+    assert made == [
+        'SET ROLE "prov_synapse"',
+        'CREATE EXTENSION IF NOT EXISTS "citext"',
+        'CREATE EXTENSION IF NOT EXISTS "file_fdw"',
+    ]
 
 
 def test_templates_and_locales_that_are_not_there(place: Place) -> None:

@@ -86,14 +86,15 @@ def provision(admin: Endpoint, wanted: Sequence[Wanted], emit: Sink, *, password
 
 
 def _facts(connection: psycopg.Connection[Any], admin: Endpoint, one: Wanted) -> Facts:
-    """Writes nothing. An existing database that wants extensions is looked into."""
+    """Writes nothing. A database that wants extensions is looked into, or its template."""
     number = connection.info.server_version
     parameters = one.model_dump() | {"extensions": list(one.extensions)}
     (row,) = connection.execute(sql("converge.provision", "facts").encode(), parameters).fetchall()
     facts = Facts(number, frozenset(), *row)
-    if facts.owner is None or not one.extensions:
+    if not one.extensions or (facts.owner is None and not facts.template_connects):
         return facts
-    with closing(connect(replace(admin, database=one.database))) as there:
+    database = one.template if facts.owner is None else one.database
+    with closing(connect(replace(admin, database=database))) as there:
         made = there.execute("SELECT extname::text FROM pg_extension").fetchall()
     return replace(facts, made=frozenset(name for (name,) in made))
 

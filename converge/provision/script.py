@@ -12,10 +12,7 @@ _VERSION = "current_setting('server_version_num')::int"
 
 def script(wanted: Sequence[Wanted]) -> str:
     """Statements for ``psql --no-psqlrc -f -``, to be run as often as one likes."""
-    lines = [
-        "\\set ON_ERROR_STOP on",
-        "SELECT rolsuper AS is_superuser FROM pg_roles WHERE rolname = current_user \\gset",
-    ]
+    lines = ["\\set ON_ERROR_STOP on"]
     for one in wanted:
         lines += ["", f"-- {' '.join(one.name.split())}", *_role(one), *_database(one), *_extensions(one)]
     return "\n".join(lines) + "\n"
@@ -54,7 +51,11 @@ def _extensions(one: Wanted) -> Iterator[str]:
     place = pg_name(f"dbname='{name}'")
     yield f"\\connect -reuse-previous=on {place}"
     yield "SET search_path = public;"
-    yield f"\\if :is_superuser\n\\else\nSET ROLE {pg_name(one.role)};\n\\endif"
     for extension in one.extensions:
+        # What takes a superuser the administrator makes, who is one, or has the role of a service for that.
+        yield f"SELECT format('SET ROLE %I', {pg_text(one.role)}) FROM pg_available_extensions e"
+        yield "  JOIN pg_available_extension_versions v ON v.name = e.name AND v.version = e.default_version"
+        yield f"WHERE e.name = {pg_text(extension)} AND (v.trusted OR NOT v.superuser)"
+        yield "  AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \\gexec"
         yield f"CREATE EXTENSION IF NOT EXISTS {pg_name(extension)};"
-    yield "RESET ROLE;"
+        yield "RESET ROLE;"

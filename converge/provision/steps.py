@@ -65,10 +65,12 @@ class Facts:
     number: int
     """Its version, 170005 for 17.5."""
     made: frozenset[str]
-    """The extensions that the database has, where an entry wants any."""
+    """The extensions that the database has, or its template where that lets the administrator in."""
     admin: str
     """The role that makes everything."""
     superuser: bool
+    makes_extensions: bool
+    """Whether it has the role of a service's administrators, who make extensions without being superusers."""
     may_create_databases: bool
     may_create_roles: bool
     login: bool | None
@@ -84,7 +86,8 @@ class Facts:
     ctype: str
     provider: str
     """libc, icu or builtin."""
-    has_template: bool
+    template_connects: bool | None
+    """Whether the administrator may connect to the template; None where there is none."""
     wanted_encoding: str
     """The server's name of it; empty where it does not know it."""
     extensions: Mapping[str, bool]
@@ -151,8 +154,9 @@ def _database(one: Wanted, facts: Facts) -> Iterator[Step]:
     sql = create_database(one, providers=facts.number >= LOCALE_PROVIDERS)
     yield Step(f"database {one.database}", "" if facts.owner else sql)
     for name in one.extensions:
-        sql = "" if name in facts.made else f"CREATE EXTENSION {pg_name(name)}"
-        role = "" if facts.superuser else one.role
+        # A template that lets nobody in may have it.
+        sql = "" if name in facts.made else f"CREATE EXTENSION IF NOT EXISTS {pg_name(name)}"
+        role = "" if facts.superuser or facts.extensions.get(name) else one.role
         yield Step(f"extension {name}", sql, database=one.database, role=role)
 
 
@@ -212,7 +216,7 @@ def _findings(one: Wanted, facts: Facts) -> Iterator[Finding]:
 
 
 def _template(one: Wanted, facts: Facts) -> Iterator[Finding]:
-    if not facts.has_template:
+    if facts.template_connects is None:
         message = f"the server has no template {one.template}"
         yield Finding(Code.T032, "block", one.name, message, 'template = "template0"')
     if not facts.wanted_encoding:
@@ -251,7 +255,10 @@ def _extensions(one: Wanted, facts: Facts) -> Iterator[Finding]:
         if name not in facts.extensions:
             hint = "install it on the server; most are in the package postgresql-contrib"
             yield Finding(Code.T033, "block", one.name, f"the server has no extension {name}", hint)
-        elif facts.extensions[name] and not facts.superuser:
+        elif facts.extensions[name] and not (facts.superuser or facts.makes_extensions):
             message = f"the extension {name} can only be made by a superuser"
-            hint = f"--admin URL of a superuser, or CREATE EXTENSION {pg_name(name)}; in {one.template}"
+            hint = (
+                "--admin URL of a superuser; or provision without it, then let a superuser run "
+                f"CREATE EXTENSION {pg_name(name)}; in {one.database}"
+            )
             yield Finding(Code.T033, "block", one.name, message, hint)
