@@ -607,11 +607,12 @@ def test_only_one_at_a_time(pair: Pair) -> None:
 
 
 def aged(pair: Pair) -> None:
-    """Rows of the audit of which 3 are older than 90 days, by little."""
+    """Rows of the audit of which 3 are a success and older than 90 days, by little."""
     pair.users(*((number, f'line\nend, "quoted" {number}') for number in range(1, 7)))
     assert pair("backfill authid").code == 1
     pair.sql(
-        "UPDATE converge.audit SET attempted_at = now() - interval '90 days 1 second' WHERE row_key < '4'"
+        "UPDATE converge.audit SET attempted_at = now() - interval '90 days 1 second', "
+        "resolution_status = 'success', reason = NULL, error = NULL WHERE row_key < '4'"
     )
     pair.sql(
         "UPDATE converge.audit SET attempted_at = now() - interval '89 days 23 hours' WHERE row_key = '4'"
@@ -621,7 +622,7 @@ def aged(pair: Pair) -> None:
 @both_ends
 def test_old_rows_are_archived_and_only_then_removed(pair: Pair, tmp_path: Path) -> None:
     aged(pair)
-    columns = "id, attempt, row_key, shown, error, old_value, attempted_at"
+    columns = "id, attempt, row_key, shown, resolution_status, old_value, attempted_at"
     old = pair.sql(f"SELECT {columns} FROM converge.audit WHERE row_key < '4' ORDER BY id")
     file = tmp_path / "audit.csv"
     ran = pair("audit archive --older-than 90d", "-o", str(file), "--json")
@@ -637,6 +638,24 @@ def test_old_rows_are_archived_and_only_then_removed(pair: Pair, tmp_path: Path)
     # There is nothing left to archive, so no file.
     ran = pair("audit archive --older-than 90d", "-o", str(tmp_path / "none.csv"))
     assert (ran.code, (tmp_path / "none.csv").exists()) == (0, False), ran.err
+
+
+def test_rows_that_stand_as_failed_are_not_archived(pair: Pair, tmp_path: Path) -> None:
+    """`audit show` and `audit retry` know of them by the audit alone."""
+    aged(pair)
+    assert pair("audit retry").code == 1
+    pair.sql("UPDATE converge.audit SET attempted_at = now() - interval '1 year'")
+    tried = pair("audit show --status failed", "--json").json["audit"]["rows"]
+    assert [row["attempts"] for row in tried] == [2, 2, 2]
+    file = tmp_path / "audit.csv"
+    ran = pair("audit archive --older-than 90d", "-o", str(file), "--json")
+    assert (ran.code, ran.json["archived"]) == (0, 6), ran.err
+    left = pair("audit show", "--json").json["audit"]
+    assert (left["success"], left["failed"]) == (0, 3)
+    assert [row["id"] for row in left["rows"]] == [row["id"] for row in tried]
+    ran = pair("audit archive --older-than 90d", "-o", str(tmp_path / "none.csv"))
+    assert (ran.code, "no row to archive is older than 90 days" in ran.out) == (0, True), ran.out
+    assert pair.audit()[-1][1] == "failed" and pair("audit retry").code == 1
 
 
 def test_what_may_not_be_archived(pair: Pair, tmp_path: Path) -> None:

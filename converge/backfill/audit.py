@@ -102,6 +102,7 @@ def open_backfills(target: Endpoint) -> list[tuple[str, str]]:
 def archive(target: Endpoint, days: int, keep: Keep) -> int:
     """Removes rows older than `days`, once `keep` has them as CSV and has counted as many; their number.
 
+    A failed attempt that is its row's last one stays: nothing else says that the row is still to be filled.
     All in one transaction over one snapshot, so that no other row can be meant. Raises ConvergeError when a
     count differs, and nothing is removed then; UsageError for an age below `KEPT_DAYS`, and BlockedError.
     """
@@ -117,7 +118,10 @@ def archive(target: Endpoint, days: int, keep: Keep) -> int:
         with connection.transaction(), connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             limit = cursor.execute("SELECT (clock_timestamp() - %s * interval '1 day')::text", (days,))
-            old = f"converge.audit WHERE attempted_at < {pg_text(limit.fetchall()[0][0])}::timestamptz"
+            old = (
+                f"converge.audit WHERE attempted_at < {pg_text(limit.fetchall()[0][0])}::timestamptz "
+                f"AND id NOT IN (SELECT id FROM ({_LAST}) AS l WHERE resolution_status = 'failed')"
+            )
             if cursor.execute(f"SELECT FROM {old} LIMIT 1".encode()).fetchone() is None:
                 return 0
             rows = f"COPY (SELECT {_COLUMNS} FROM {old} ORDER BY id) TO STDOUT (FORMAT csv, HEADER)"

@@ -96,6 +96,8 @@ def _retry(
 def _archive(where: Where, age: str, path: str, as_json: bool) -> int:
     """Write old rows of the audit to a CSV file, then remove them.
 
+    Rows whose last attempt failed are kept.
+
     \b
     Examples:
       converge audit archive --older-than 90d -o audit.csv
@@ -108,7 +110,11 @@ def _archive(where: Where, age: str, path: str, as_json: bool) -> int:
         raise UsageError(f"{path} already exists", code=Code.B008, hint="-o names a new file")
     count = archive(resolve_target(where), int(days[1]), lambda blocks: _keep(path, blocks))
     written = {"archived": count, "file": path if count else None}
-    text = f"archived  {counted(count, 'row')} in {path}" if count else f"no row is older than {days[1]} days"
+    text = (
+        f"archived  {counted(count, 'row')} in {path}"
+        if count
+        else f"no row to archive is older than {days[1]} days"
+    )
     return outputs.show({"converge": 1, "command": "audit", "exit_code": 0} | written, text, as_json=as_json)
 
 
