@@ -893,6 +893,12 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     ):
         ran = converge("plan", *arguments, *target)
         assert (ran.code, ran.err.startswith("error[U016]")) == (2, True), ran.err
+    # What changes the source, or reads its log, needs the server itself.
+    ran = converge("migrate", "--follow", "--source-dump", "a.sql", *target)
+    assert (ran.code, ran.err.startswith("error[U016]")) == (2, True), ran.err
+    for command in (("follow",), ("cutover", "--dry-run"), ("rollback", "--apply", "--yes")):
+        ran = converge(*command, "--source-dump", "a.sql", *target)
+        assert (ran.code, "No such option '--source-dump'" in ran.err) == (2, True), ran.err
     (tmp_path / "a.sql").write_text("SELECT 1;")
     for dump, code in (
         ([str(tmp_path / "no.sql")], "U017"),

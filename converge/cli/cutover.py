@@ -10,7 +10,7 @@ import click
 from converge import api
 from converge.cli.exports import export_options
 from converge.cli.many import only, options_of
-from converge.cli.options import comparing_options, database_options, may_ask, output_options
+from converge.cli.options import comparing_options, may_ask, output_options, server_options
 from converge.cli.outputs import finish, report_option, require_reports, require_writable, write_private
 from converge.codes import Code
 from converge.errors import UsageError
@@ -21,7 +21,7 @@ from converge.settings.addresses import Where, databases
 
 
 @click.command("cutover")
-@database_options
+@server_options
 @click.option(
     "--max-seconds",
     type=click.FloatRange(5),

@@ -7,7 +7,7 @@ import click
 from converge import api
 from converge.cli.exports import export_options
 from converge.cli.many import only, options_of
-from converge.cli.options import comparing_options, database_options, output_options
+from converge.cli.options import comparing_options, output_options, server_options
 from converge.cli.outputs import finish, report_option, require_reports
 from converge.model.event import Sink
 from converge.model.result import Named, Results
@@ -34,7 +34,7 @@ prove_share_option = click.option(
 
 
 @click.command("follow")
-@database_options
+@server_options
 @click.option("--once", is_flag=True, help="make the target equal to the source once, and end")
 @interval_option
 @prove_share_option

@@ -138,6 +138,9 @@ def command(
         require_writable(rejects_file)
     if resume and (options.recreate or options.truncate):
         raise UsageError("--resume excludes --recreate and --truncate", code=Code.U014, hint=START_AGAIN)
+    if follow and where.dump:
+        hint = "give the server by --source, or leave out --follow"
+        raise UsageError("--follow reads the source's log, and a dump has none", code=Code.U016, hint=hint)
     plans = plans_of(plan_file) if plan_file else None
     chosen = databases(where)  # after all that is quickly said: it may load a dump
     if alembic or follow:

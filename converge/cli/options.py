@@ -147,12 +147,13 @@ selection_options = group(
     gather=_selected,
 )
 """What is meant of the databases, and how much is done at a time; the command gets `options`."""
+source_option = click.option(
+    "--source",
+    metavar="URL",
+    help="mysql://user:password@host:port/database; or set CONVERGE_SOURCE_URL, or MYSQL_HOST …",
+)
 dump_options = group(
-    click.option(
-        "--source",
-        metavar="URL",
-        help="mysql://user:password@host:port/database; or set CONVERGE_SOURCE_URL, or MYSQL_HOST …",
-    ),
+    source_option,
     click.option(
         "--source-dump",
         "dumps",
@@ -215,6 +216,8 @@ planning_options = group(
 """What decides the plan, for a command that has `options` already."""
 database_options = group(side_options, planning_options)
 """`side_options`, and what decides the plan."""
+server_options = group(source_option, target_options, selection_options, planning_options)
+"""The same for a command that reads the source's log or writes to it, for which a dump cannot stand in."""
 
 
 _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}

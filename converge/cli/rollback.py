@@ -8,7 +8,7 @@ import click
 
 from converge import files
 from converge.cli.many import look_at, only, options_of
-from converge.cli.options import approver, comparing_options, database_options, output_options, yes_option
+from converge.cli.options import approver, comparing_options, output_options, server_options, yes_option
 from converge.cli.outputs import require_writable, show, unwritable
 from converge.codes import Code
 from converge.errors import UsageError
@@ -20,7 +20,7 @@ from converge.settings.addresses import Chosen, Where, databases
 
 
 @click.command("rollback")
-@database_options
+@server_options
 @click.option("--prepare", is_flag=True, help="note from now on which rows of the target change, by triggers")
 @click.option("--sql", metavar="FILE", help="write the changes to FILE, for the mysql client")
 @click.option("--apply", is_flag=True, help="bring the changes back to the source, in one transaction")
