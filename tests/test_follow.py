@@ -484,6 +484,20 @@ def test_what_cannot_be_followed_is_said_before_anything_is_copied(databases: tu
     assert relations(target) == []
 
 
+def test_what_to_do_where_there_is_nothing_to_follow(databases: tuple[str, str]) -> None:
+    """The command of the hint goes on with the run that there is."""
+    assert "converge migrate --follow --source " in follow(databases).err
+    pair = migrated(databases, "CREATE TABLE t (id INT PRIMARY KEY)")
+    for state, hint in (
+        ("interrupted", "converge migrate --resume --follow"),
+        ("recovering", "converge recover"),
+        ("recovered", "converge migrate --follow"),
+    ):
+        postgres(pair[1], f"UPDATE converge.run SET state = '{state}'")
+        ran = follow(pair)
+        assert (ran.code, f"{hint} --" in ran.err, "error[T010]" in ran.err) == (2, True, True), ran.err
+
+
 def test_only_the_runs_own_comparison_is_a_proof(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = databases
     mysql(

@@ -54,4 +54,6 @@ def test_examples_have_options_that_are_there(example: str) -> None:
     words = shlex.split(example)
     length = 3 if " ".join(words[:3]) in COMMANDS and len(words) > 2 else 2
     # Click raises for what it does not know; nothing is run.
-    COMMANDS[" ".join(words[:length])].make_context(words[length - 1], words[length:])
+    context = COMMANDS[" ".join(words[:length])].make_context(words[length - 1], words[length:])
+    # A reference is written where --reference says.
+    assert context.params.get("reference") or not context.params.get("accept")

@@ -190,6 +190,14 @@ def test_a_source_without_long_transactions_is_refused(version: str, databases: 
         _refused(source, databases[1], databases[1], "S031", "pscale database dump")
 
 
+@pytest.mark.parametrize("version", ["5.7.44-log", "10.11.6-MariaDB"])
+def test_a_source_that_is_no_mysql_8_is_refused(version: str, databases: tuple[str, str]) -> None:
+    """A copy of MariaDB cannot be upgraded to MySQL; a dump of both can be loaded."""
+    mysql(databases[0], "CREATE TABLE film (id INT PRIMARY KEY)")
+    with answering(databases[0], version=version) as source:
+        _refused(source, databases[1], databases[1], "S008", "--source-dump FILE")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [

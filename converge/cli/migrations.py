@@ -203,7 +203,11 @@ def _check(folder: Folder, target: Endpoint, schema: str, as_json: bool, verbose
     metavar="DIR",
     help="compare with the CSV files in DIR: the affected rows as they should be",
 )
-@click.option("--accept", is_flag=True, help="write the reference, and compare with nothing")
+@click.option(
+    "--accept",
+    is_flag=True,
+    help="write the affected rows to the --reference folder, and compare with nothing",
+)
 @click.option(
     "--artifacts",
     type=Path,
@@ -228,7 +232,7 @@ def _validate(
     \b
     Examples:
       converge migrations validate 4f2c
-      converge migrations validate 4f2c --accept
+      converge migrations validate 4f2c --reference reference/4f2c --accept
     """
     request = Request(schema, revision, reference, accept, artifacts)
     if accept and reference is None:

@@ -142,7 +142,7 @@ selection_options = group(
         type=click.IntRange(1, 64),
         default=default_jobs,
         show_default="cores, 2 to 8",
-        help="number of worker processes and connections",
+        help="number of worker processes",
     ),
     gather=_selected,
 )

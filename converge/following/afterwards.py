@@ -65,7 +65,7 @@ def finished(
 def require_all_runs(run: Recorded, options: Options) -> None:
     """Raises BlockedError where the schema has tables of other runs, and the options name no run."""
     hint = (
-        "converge migrate --recreate --follow makes all by one run; or "
+        "converge migrate --recreate --follow (in load mode: --truncate) makes all by one run; or "
         f"--run {run.run} cuts over to its tables alone, and sync --run brings the others"
     )
     require_whole(run, options, Code.W010, hint)

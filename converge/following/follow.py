@@ -40,11 +40,13 @@ from converge.run.connections import explained
 from converge.run.extend import extend
 from converge.run.gate import Gate
 from converge.run.migrate import require_plan_of, with_fixed_options
-from converge.run.options import Options
+from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
 
 GO_ON = "converge follow"
+_BEFORE = {"recovering": "converge recover", "recovered": "converge migrate --follow"}
+"""What comes before following a run that is neither finished nor to be resumed."""
 _TELL_SECONDS = 10.0
 _LOST_SECONDS = 40.0
 """Longer than the server keeps a session whose client is gone (`postgres.connect`: 25 s)."""
@@ -80,7 +82,10 @@ def opened(
     run = recorded_run(source, target, options)
     if not isinstance(run, Recorded) or run.state != "finished":
         why = f"run {run.run} is {run.state}" if isinstance(run, Recorded) else run.message.partition(": ")[2]
-        raise UsageError(f"nothing to follow: {why}", code=Code.T010, hint="converge migrate --follow")
+        state = run.state if isinstance(run, Recorded) else "recovered"
+        raise UsageError(
+            f"nothing to follow: {why}", code=Code.T010, hint=_BEFORE.get(state, f"{RESUME} --follow")
+        )
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with ExitStack() as stack:
         prepared = stack.enter_context(

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from converge.codes import Code
-from converge.errors import first_of
+from converge.errors import START_AGAIN, first_of
 from converge.merge import Merge
 from converge.model.endpoint import parse
 from converge.model.finding import Finding
@@ -27,7 +27,7 @@ from converge.run.connections import explained
 from converge.run.options import RESUME
 
 ANEW = (
-    "converge migrate --recreate makes shards and merge anew; or drop the merged tables, then "
+    f"{START_AGAIN} makes shards and merge again; or drop the merged tables, then "
     "converge migrate --resume merges the shards as they are now, by the column that merge names now"
 )
 Shards = Mapping[str, tuple[str, str]]

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError, ConvergeError, TargetError
+from converge.errors import START_AGAIN, BlockedError, ConvergeError, TargetError
 from converge.merge import Merge
 from converge.merge.compare import ANEW, mark_of, merged_by, rows_now, sums
 from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same
@@ -201,8 +201,8 @@ def _known(move: Move) -> Evidence:
                 f"{move.name}: the schema of the source has changed since the shard was migrated",
                 code=Code.T011,
                 details=differences(run.plan, now.plan),
-                hint=f"converge sync --database {move.name} brings new tables; after another change: "
-                "converge migrate --recreate",
+                hint=f"converge sync --database {move.name} brings new tables; "
+                f"after another change: {START_AGAIN}",
             )
         return now.inputs.evidence
 

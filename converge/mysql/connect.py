@@ -111,9 +111,8 @@ def _require_version(connection: WatchedConnection) -> None:
     if refused := recognize("source", [f"version={version}"], support="refused"):
         raise SourceError(f"the source is {refused.name}: {refused.why}", code=Code.S031, hint=refused.hint)
     if reason := unsupported(version):
-        raise SourceError(
-            reason, code=Code.S008, hint="converge reads MySQL 8.0 and newer; upgrade a copy of it"
-        )
+        hint = "converge reads MySQL 8.0 and newer: make a dump, and give it by --source-dump FILE"
+        raise SourceError(reason, code=Code.S008, hint=hint)
 
 
 def _keep_alive(connection: WatchedConnection) -> None:

@@ -84,7 +84,7 @@ def explain(
             f"PostgreSQL cannot hold a value of the source: {text}",
             code=Code.D001,
             details=_details(error),
-            hint="repair the value in the source, or --exclude its table",
+            hint="repair the value in the source",
         )
     return in_its_words(error, endpoint)
 

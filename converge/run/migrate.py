@@ -304,7 +304,7 @@ def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
     if error.code == Code.S011:
         ways = ""
     elif error.code.startswith("D"):
-        ways = f"{RESUME}; after a change of the map: {START_AGAIN}"
+        ways = f"{RESUME}; after a change of the map, or with --exclude TABLE: {START_AGAIN}"
     else:
         ways = "" if RESUME in (error.hint or "") else RESUME
     if mode == "load":

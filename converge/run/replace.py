@@ -171,7 +171,7 @@ def _refused(target: psycopg.Connection[Any], task: RepairTask) -> Iterator[None
         if not is_of_value(error):
             raise
         refused = explain(error)
-        again = "converge migrate --recreate, which chooses the types by all rows again"
+        again = "converge migrate --recreate, which chooses the types by all rows again (not in load mode)"
         refused.hint = f"{refused.hint}; or {again}"
         raise refused from error
 
