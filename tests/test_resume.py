@@ -83,7 +83,7 @@ def test_without_a_known_position_everything_is_compared_again(pair: tuple[str, 
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert ran.json["snapshot"] == "quiet"
     (message,) = _found(ran.json)
-    assert message.endswith("none has moved")
+    assert message.endswith("none has changed")
 
 
 def test_what_others_have_written_is_not_removed(pair: tuple[str, str]) -> None:

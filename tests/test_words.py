@@ -32,6 +32,8 @@ REPLACED = {
     r"an url": "a URL",
     r"has no place": "does not fit",
     r"can go": "ready to migrate",
+    r"source( \w+){0,2} (have moved|has moved|did not move)": "source changed since the snapshot",
+    r"everybody on the way": "in transit",
 }
 PATTERN = re.compile(rf"\b({'|'.join(REPLACED)})\b", re.IGNORECASE)
 ROOT = Path(__file__).parents[1]

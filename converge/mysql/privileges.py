@@ -38,13 +38,14 @@ _ON_DATABASE = (
 _ON_SERVER = (
     ("RELOAD", "holds all writers off while the readers begin (FLUSH TABLES WITH READ LOCK)",
      "the snapshot is proven by logs that stand still, or by LOCK TABLES"),
-    ("REPLICATION CLIENT", "reads the binary log's position, which shows later whether the source has moved",
-     "without GTIDs, only a redo log that stands still shows that"),
+    ("REPLICATION CLIENT", "reads the binary log's position, which shows whether the source has changed",
+     "no `converge follow`; without GTIDs, only a redo log that stands still shows changes"),
     ("REPLICATION SLAVE", "reads the binary log, to keep the target up to date", "no `converge follow`"),
     ("BACKUP_ADMIN", "holds changes of the schema off (LOCK INSTANCE FOR BACKUP)",
      "nobody may change the schema during a run"),
-    ("PROCESS", "sees long statements, behind which the read lock would wait",
-     "the lock may wait behind them, for a second at a time"),
+    ("PROCESS", "sees statements and sessions of others",
+     "no `converge follow`; the read lock may wait behind long statements, for a second at a time, and the "
+     "sessions that wait for the run are not named (V005)"),
     ("SHOW_ROUTINE", "lists procedures and functions with their text",
      "the plan cannot say which routines are not migrated"),
 )  # fmt: skip

@@ -326,5 +326,7 @@ def _back(result: Result) -> Section:
     if (back := result.going_back) is not None:
         stand = f"As of the end of this run, which began at {moment(result.started)}, {stand_words(back)}"
         blocks += map(Words, (_READ_ONLY, sentence(stand), _BACK))
-        blocks.append(grid("Moved since the snapshot", (("table", "name"),), [(one,) for one in back.tables]))
+        blocks.append(
+            grid("Changed since the snapshot", (("table", "name"),), [(one,) for one in back.tables])
+        )
     return section("going-back", "Rollback", *blocks)

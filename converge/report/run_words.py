@@ -15,8 +15,8 @@ from converge.report.words import Tone, for_people, missing_words
 
 SNAPSHOTS = {
     "locked": "all readers saw one snapshot of the source",
-    "quiet": "no lock was allowed; the source did not move while the readers began",
-    "none": "no lock was allowed and the source may have moved between the readers",
+    "quiet": "no lock was allowed; the source did not change while the readers began",
+    "none": "no lock was allowed, and the source may have changed between the readers",
 }
 _TONES: dict[Word, Tone] = {"verified": "good", "migrated": "warn", "ready": "good"}
 _UNFINISHED: dict[Word, str] = {
@@ -207,10 +207,10 @@ def stand_words(back: GoingBack) -> str:
             return f"the source is as it was at the snapshot: {back.how}"
         case "moved" if back.named:
             count = counted(len(back.tables), "table")
-            return f"the source has moved in {count} since the snapshot: {back.how}"
+            return f"the source has changed in {count} since the snapshot: {back.how}"
         case "moved":
-            return f"the source may have moved: {back.how}; a run with its full comparison names the tables"
-    return f"it is not known whether the source has moved since the snapshot: {back.how}"
+            return f"the source may have changed: {back.how}; a run with its full comparison names the tables"
+    return f"it is not known whether the source has changed since the snapshot: {back.how}"
 
 
 def proof_words(result: Result) -> str:

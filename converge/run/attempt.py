@@ -245,7 +245,7 @@ class Run:
             self._take_back(builder, found)
             self.ledger.set_snapshot(now.level, now.logs.position)
             moved = sum(map(len, found.values()))
-            words = f"loaded again, as the source has moved: {moved:,}" if moved else "none has moved"
+            words = f"loaded again, as the source has changed: {moved:,}" if moved else "none has changed"
             message = f"compared again: {counted(count, 'chunk')} of an earlier snapshot; {words}"
             self.result.findings.append(Finding(Code.V002, "note", "source", message))
 

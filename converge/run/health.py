@@ -217,7 +217,7 @@ def _unverified(code: Code, tls: Tls, endpoint: Endpoint, fix: str) -> Row:
     message = (
         "the connection is encrypted, but the server's name is not verified"
         if tls.version
-        else "the connection is not encrypted: everybody on the way can read the data"
+        else "the connection is not encrypted: traffic can be read in transit"
     )
     return not endpoint.local and tls.verified != "certificate and name", code, "note", message, fix
 

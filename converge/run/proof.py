@@ -315,7 +315,7 @@ class Proof:
     # ---- what the source has committed since ------------------------------------------------------------
 
     def look_back(self, then: Snapshot) -> None:
-        """Notes whether the source has moved since the snapshot, whose digests were summed up.
+        """Notes whether the source has changed since the snapshot, whose digests were summed up.
 
         A log that stands where it stood has the answer. Otherwise the source alone is digested again, where
         the comparison was a full one: InnoDB's times of changes are forgotten, and neither its counters nor

@@ -65,7 +65,7 @@ def verify(
         result.findings += [one for one in created(here, catalog, scope.takes) if one.severity == "block"]
         position = both.run.position if both.run else None
         if not (repair and repair.catches_up) and (position is None or position != then.logs.position):
-            moved = Finding(Code.V001, "note", "source", "the source may have moved since the migration")
+            moved = Finding(Code.V001, "note", "source", "the source may have changed since the migration")
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
