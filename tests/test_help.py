@@ -43,6 +43,11 @@ def test_help_begins_with_a_commands_own_options() -> None:
         assert 0 == names.index(own) < names.index("source") < names.index("as_json"), names
 
 
+def test_max_load_is_for_what_waits() -> None:
+    takes = {name for name, command in COMMANDS.items() for one in command.params if one.name == "max_load"}
+    assert takes == {f"converge {name}" for name in ("migrate", "sync", "verify", "follow")}
+
+
 def examples() -> list[str]:
     lines = [line.strip() for command in COMMANDS.values() for line in (command.help or "").splitlines()]
     # A shell takes the rest of the line.

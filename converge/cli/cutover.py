@@ -10,7 +10,7 @@ import click
 from converge import api
 from converge.cli.exports import export_options
 from converge.cli.many import only, options_of
-from converge.cli.options import comparing_options, may_ask, output_options, server_options
+from converge.cli.options import may_ask, output_options, run_option, server_options
 from converge.cli.outputs import finish, report_option, require_reports, require_writable, write_private
 from converge.codes import Code
 from converge.errors import UsageError
@@ -39,7 +39,7 @@ from converge.settings.addresses import Where, databases
 )
 @click.option("--yes", is_flag=True, help="the writers are stopped already: do not ask")
 @click.option("-o", "--certificate", metavar="FILE", help="write the certificate, as JSON")
-@comparing_options
+@run_option
 @report_option
 @export_options
 @output_options

@@ -225,7 +225,7 @@ _LEAST_RATE = 1_000_000
 """With less the source would end the connection of a reader that waits (net_write_timeout)."""
 
 
-def _limited(options: Options, max_rate: str | None, max_load: tuple[str, ...]) -> dict[str, Any]:
+def _limited(options: Options, max_load: tuple[str, ...], max_rate: str | None = None) -> dict[str, Any]:
     load = []
     for text in max_load:
         name, _, most = text.partition("=")
@@ -263,16 +263,17 @@ limit_options = group(
 """How much of the servers may be taken, for a command that has `options` already."""
 
 
-def _comparing(options: Options, max_load: tuple[str, ...], run: int | None) -> dict[str, Any]:
-    return _limited(replace(options, run=run), None, max_load)
+def _of_run(options: Options, run: int | None) -> dict[str, Any]:
+    return {"options": replace(options, run=run)}
 
 
-comparing_options = group(
+run_option = group(
     click.option("--run", type=int, metavar="ID", help="an earlier run  [default: the last of the source]"),
-    load_option,
-    gather=_comparing,
+    gather=_of_run,
 )
-"""The same for a command that copies no chunks, and is about an earlier run."""
+"""--run, for a command that has `options` already."""
+comparing_options = group(run_option, load_option, gather=_limited)
+"""--run and --max-load, for a command that copies no chunks."""
 
 
 def _clearing(options: Options, recreate: bool, truncate: bool, strict: bool) -> dict[str, Any]:

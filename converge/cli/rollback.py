@@ -8,7 +8,7 @@ import click
 
 from converge import files
 from converge.cli.many import look_at, only, options_of
-from converge.cli.options import approver, comparing_options, output_options, server_options, yes_option
+from converge.cli.options import approver, output_options, run_option, server_options, yes_option
 from converge.cli.outputs import require_writable, show, unwritable
 from converge.codes import Code
 from converge.errors import UsageError
@@ -25,7 +25,7 @@ from converge.settings.addresses import Chosen, Where, databases
 @click.option("--sql", metavar="FILE", help="write the changes to FILE, for the mysql client")
 @click.option("--apply", is_flag=True, help="bring the changes back to the source, in one transaction")
 @click.option("--remove", is_flag=True, help="remove the triggers, and forget the changes")
-@comparing_options
+@run_option
 @yes_option
 @output_options
 def command(
