@@ -18,6 +18,7 @@ from support import converge as run
 from support import mysql, postgres
 
 import converge
+from bench.faults import tally
 from converge.cli import _group
 from converge.mapping import read as maps
 from converge.mapping.grammar import json_schema
@@ -135,6 +136,8 @@ def test_pages_made_from_the_code_are_current() -> None:
     assert (DOCS / "commands.md").read_text("utf-8") == commands_page.commands_markdown()
     assert (DOCS / "settings.md").read_text("utf-8") == keys_page.settings_markdown()
     assert (DOCS / "maps.md").read_text("utf-8") == keys_page.maps_markdown()
+    head = tally.page("MySQL 8.0.15 to PostgreSQL 17.5", [], [])
+    assert (DOCS / "faults.md").read_text("utf-8").startswith(head)
     for table in settings.Project.model_json_schema(by_alias=True)["$defs"].values():
         assert all(f"\n| `{key}` |" in keys_page.settings_markdown() for key in table["properties"]), table
 
@@ -263,6 +266,7 @@ def test_the_account_for_a_managed_source_is_enough(databases: tuple[str, str]) 
         mysql(source, statements.replace("'…'", "'s3cret'").replace("shop.*", f"{name}.*"))
         account = source.replace("root@", "converge:s3cret@") + "?ssl-mode=REQUIRED"
         result = converge.migrate(account, target, converge.MigrateOptions())
+        followed = converge.follow(account, target, once=True)
     finally:
         mysql(source, "DROP USER IF EXISTS 'converge'@'%'")
-    assert result.verdict == "verified"
+    assert (result.verdict, followed.exit_code) == ("verified", 0)

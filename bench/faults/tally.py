@@ -8,9 +8,14 @@ from bench.faults.record import Ended
 
 _HEAD = """# Faults
 
-    make faults                                     # every fault with 20 seeds, 1,000 random kills: hours
-    python -m bench.faults --seeds 2 --kills 20     # a smoke run
-    python -m bench.faults --only mysqld            # the faults whose name has this word
+```sh
+# every fault with 20 seeds, 1,000 random kills: hours; it writes this page
+make faults
+# a smoke run
+python -m bench.faults --seeds 2 --kills 20 --record smoke.jsonl --output smoke.md
+# the faults whose name has this word; it writes no page
+python -m bench.faults --only mysqld --record mysqld.jsonl
+```
 
 Rounds run side by side, each with servers of its own. Every round that has ended is a line in `faults.jsonl`;
 the same command goes on where an earlier one was stopped, and without that file it begins anew.
@@ -21,14 +26,14 @@ PostgreSQL are real and durable; a proxy stands before each. The fault comes whe
 is done, in the middle of a COPY. A run that gives up is resumed with `converge migrate --resume`. Then the
 judge of the tests, which shares no code with converge, compares all tables row by row: *lost* are rows that
 only the source has, *doubled* rows that only the target has, second copies of a row included; *changed* are
-values that differ. A round is *wrong* when it did not end well after all, or said what is not so; its rows
-count too, although no run called them verified. `tests/faults/` is the bounded form for every run of
-the tests.
+values that differ. A round is *wrong* when the run did not end with success, not even after `--resume`, or
+when a message of it was not true. The rows of wrong rounds are counted, too, although no run called them
+verified. `tests/faults/` is the bounded form for every run of the tests.
 
-Where something stands in the way (values, rights, tables of others, rows without a parent), a round begins
-with the refusal: it has to name everything, and to leave the target as it was. Then it is done what the
-refusal says, and everything has to arrive. A run that could not hold off a change of its tables has to end
-and to name the table; it does not go on, though it stands under `after --resume` here.
+Where something stands in the way (values, privileges, tables of others, rows without a parent), a round
+begins with the refusal: it has to name everything, and to leave the target as it was. Then the fix that it
+names is carried out, and everything has to arrive. A run that could not hold off a change of its tables has
+to end and to name the table; it does not go on, though it stands under `after --resume` here.
 Snapshots without a lock are of readers that begin one after another, and move no rows: each that is called
 quiet has to be one.
 A `sync` is killed while an application writes to the source, in half of the cases within its transaction.
