@@ -101,3 +101,49 @@ def test_columns_that_a_server_fills_without_a_default_are_said(
         postgres(target, OWN)
         (found,) = said("--mode", "load")
         assert found["message"].endswith("1 column without a DEFAULT: bare.stock")
+
+
+CLOCKS = """
+CREATE TABLE doc (
+  id INT PRIMARY KEY, made DATETIME DEFAULT CURRENT_TIMESTAMP,
+  changed DATETIME(3) NULL ON UPDATE CURRENT_TIMESTAMP(3),
+  at TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  fixed DATETIME DEFAULT '2020-01-01 00:00:00', day DATE,
+  later DATETIME DEFAULT (NOW() + INTERVAL 1 DAY), utc DATETIME DEFAULT (UTC_TIMESTAMP())
+);
+CREATE TRIGGER dated BEFORE INSERT ON doc FOR EACH ROW SET NEW.day = CURDATE();
+CREATE VIEW due AS SELECT id FROM doc WHERE later < NOW();
+CREATE VIEW days AS SELECT id, DATE(at) AS day FROM doc;
+CREATE VIEW plain AS SELECT id, at FROM doc WHERE made > UTC_TIMESTAMP();
+"""
+
+
+def test_times_of_day_in_another_zone_are_said(databases: tuple[str, str]) -> None:
+    """What the target's rows and views take from its clock, where that is not the source's."""
+    source, target = databases
+    mysql(source, CLOCKS)
+    alter = f"ALTER DATABASE {target.rpartition('/')[2]}"
+
+    def clocks() -> list[dict[str, str]]:
+        ran = converge("plan", "--source", source, "--target", target, "--json")
+        return [one for one in ran.json["findings"] if one["code"] == "P163"]
+
+    postgres(target, f"{alter} SET timezone = 'UTC'")
+    with settings(source, {"time_zone": "'+00:00'"}):
+        assert clocks() == []
+        postgres(target, f"{alter} SET timezone = 'Europe/Berlin'")
+        (found,) = clocks()
+        assert (
+            "UTC in the source and Europe/Berlin (+01:00, in July +02:00) in the target" in found["message"]
+        )
+        postgres(target, found["hint"].partition("\n")[0])
+        assert clocks() == []
+    with settings(source, {"time_zone": "'+02:00'"}):
+        (found,) = clocks()
+        assert found["severity"] == "lossy"
+        names = "doc.made, doc.later, doc.changed, trigger dated, view days, view due"
+        assert found["message"].endswith(f" of {names}"), found["message"]
+        postgres(target, f"{alter} SET timezone = 'Europe/Berlin'")
+        assert len(clocks()) == 1, "the same time in summer alone"
+        postgres(target, found["hint"].partition("\n")[0])
+        assert clocks() == []

@@ -252,6 +252,10 @@ class Catalog:
     strict: bool = True
     """Whether sessions begin with a strict SQL mode, in which an INSERT must have a value for each NOT NULL
     column without a default."""
+    time_zone: str = ""
+    """Of sessions that set none; empty for UTC."""
+    utc_offsets: tuple[int, ...] = (0, 0)
+    """Minutes by which its clock is ahead of UTC in January and in July of this year."""
 
     def objects(self) -> Iterator[tuple[str, str]]:
         """Every object as (kind, name): what a plan must account for, each exactly once."""

@@ -30,6 +30,7 @@ from converge.mysql.definitions import (
     next_values,
     read_views,
     server_zone,
+    utc_offsets,
     with_defaults,
     with_sources,
     with_zone,
@@ -98,7 +99,8 @@ def read_catalog(connection: Connection[Any], own: Privileges, only: Container[s
     routines = with_sources(connection, routines) if only is None else routines
     return Catalog(
         database, version, charset, tables, views, routines, own.account, own.unreadable, max_packet,
-        _used_connections(connection), _settings(connection), "STRICT_" in sql_mode,
+        _used_connections(connection), _settings(connection), strict="STRICT_" in sql_mode,
+        time_zone=zone, utc_offsets=utc_offsets(connection, zone),
     )  # fmt: skip
 
 

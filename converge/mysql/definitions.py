@@ -245,6 +245,13 @@ def server_zone(connection: Connection[Any]) -> str:
     return "" if zone in _UTC or (zone == "SYSTEM" and system in _UTC) else str(zone)
 
 
+def utc_offsets(connection: Connection[Any], zone: str) -> tuple[int, ...]:
+    """Minutes by which the zone's clock is ahead of UTC in January and in July of this year."""
+    days = [f"CONCAT(YEAR(UTC_DATE()), '-{month}-01')" for month in ("01", "07")]
+    shown = [f"TIMESTAMPDIFF(MINUTE, {day}, CONVERT_TZ({day}, '+00:00', %s))" for day in days]
+    return tuple(fetch(connection, f"SELECT {', '.join(shown)}", [zone or "+00:00"] * len(days))[0])
+
+
 def with_zone(columns: Sequence[Column], zone: str) -> tuple[Column, ...]:
     """The columns, with an expression for those whose values hang on the session's zone."""
     if not zone:

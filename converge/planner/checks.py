@@ -58,6 +58,7 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
     if refused := draft.refusal("check", name, sql, (table.name,)):
         draft.left(Code.P052, "check", name, f"the target refuses it: {refused}; {its_text}")
         return
+    draft.local_times += [f"CHECK {name}"] * context.local_time
     for note in context.notes:
         draft.find(Code.P062, name, note)
     # The loaded rows decide: what MySQL let in by other rules is a finding, not the end of the run.

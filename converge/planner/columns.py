@@ -21,7 +21,7 @@ from converge.types import TEXTS, base_name, family_of
 from converge.types.base import seen_or
 from converge.types.forms import PADDED
 from converge.types.sql import refused, unequalled
-from converge.types.temporal import STATEMENT_TIME
+from converge.types.temporal import STATEMENT_TIME, current_time, is_local
 
 _IDENTITY_TYPES = frozenset({"smallint", "integer", "bigint"})
 _NUMBERED_TYPES = _IDENTITY_TYPES | {"numeric", "real", "double precision"} | TEXTS
@@ -162,6 +162,7 @@ def _with_tried_default(draft: Draft, decided: Decision, plan: ColumnPlan) -> Co
         )  # fmt: skip
         sql = None
     else:
+        draft.local_times += [name] * context.local_time
         for note in context.notes:
             draft.find(Code.P029, name, note)
     return replace(plan, default=sql)
@@ -225,6 +226,8 @@ def _default(draft: Draft, decided: Decision) -> str | None:
     if initial is None or column.generated or column.auto_increment or column.default_is_expression:
         return None
     literal = None if unseen or "\0" in initial else decided.form.default(initial)
+    is_now = literal == current_time(decided.to, column, column.fsp)
+    draft.local_times += [name] * (is_now and is_local(decided.to, column))
     if literal is None:
         policy = decided.policies.get("zero_date")
         if isinstance(policy, dict):

@@ -85,6 +85,8 @@ class Draft:
         self.trials: list[Trial] = []
         """Translations that the target should try, or has tried."""
 
+        self.local_times: list[str] = []
+        """What takes or shows the time of day by the clock of the session's time zone."""
         self.noted: set[str] = set()
         """Names of objects about which there is something to know."""
         self.alike: Alike = defaultdict(list)
@@ -140,7 +142,7 @@ class Draft:
         """A copy that keeps to itself what it finds."""
         other = copy(self)
         other.findings, other.outcomes, other.identities, other.trials = [], [], [], []
-        other.noted, other.alike = set(), defaultdict(list)
+        other.noted, other.alike, other.local_times = set(), defaultdict(list), []
         return other
 
     def source(self, table: str) -> Table | None:

@@ -22,7 +22,7 @@ from converge.planner.generated import over_changed
 from converge.planner.notes import SNAPSHOTS
 from converge.planner.sizes import sized
 from converge.types import base_name
-from converge.types.temporal import MOMENTS, current_time
+from converge.types.temporal import MOMENTS, current_time, is_local
 
 _ELSEWHERE = {
     "BLACKHOLE": "the source keeps no rows of it; the target keeps those that are inserted",
@@ -162,6 +162,7 @@ def plan_triggers(draft: Draft, table: Table) -> None:
                 column=reference, time=time, assigned=_ASSIGNED, computed=assigns, cascaded=UNLESS_CASCADED
             )
         )
+        draft.local_times += [f"{table.name}.{column.name}"] * is_local(plan.target_type, column)
         why = f"{column.name} has ON UPDATE CURRENT_TIMESTAMP"
         sql = f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body}"
         draft.do("finish", table.name, sql, why, makes=f"FUNCTION {function}()")

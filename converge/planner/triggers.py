@@ -189,6 +189,7 @@ class _Body:
         function, trigger = self._making(draft.qualified(self._table.name))
         draft.do("trigger", name, function, why, makes=f"FUNCTION {self._function}()")
         draft.do("trigger", name, trigger, why)
+        draft.local_times += [f"trigger {name}"] * self._context.local_time
         words = " ".join(line.strip() for line in self.lines or ["it does nothing"])
         draft.find(Code.P084, name, f"is translated: {words}", evidence="; ".join(self._context.notes))
         for note in self._context.rare:

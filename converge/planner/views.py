@@ -137,6 +137,7 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     relations.known[view.name] = query.relation(within, view.columns)
     if target != view.name:
         context.note(f"is called {target} in the target")
+    draft.local_times += [f"view {view.name}"] * context.local_time
     for note in context.notes:
         draft.find(Code.P053, view.name, note)
     for loss in losses:

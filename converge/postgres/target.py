@@ -53,6 +53,10 @@ class Target:
     """By which the database sorts texts."""
     only_ascii: bool
     """Whether its LOWER and UPPER change letters of ASCII alone, by LC_CTYPE C."""
+    time_zone: str
+    """Of sessions that set none."""
+    utc_offsets: tuple[int, ...]
+    """Minutes by which its clock is ahead of UTC in January and in July of this year."""
     max_connections: int
     """But those that are reserved."""
     tablespace: str
@@ -114,8 +118,10 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
     # Where we cannot look, the ledger is as new as any; the privileges to look come first.
     outdated = bool(foreign) and usable and "alembic_version" not in closed and is_old(connection)
     steps = usable and "step" in tables and "step" not in closed
+    facts["functions"] = frozenset(facts["functions"])
+    facts |= {name: tuple(facts[name]) for name in ("stripped", "utc_offsets")}
     return Target(
-        **facts | {"functions": frozenset(facts["functions"]), "stripped": tuple(facts["stripped"])},
+        **facts,
         schema=schema,
         not_owned=tuple(found("not_owned")),
         ledger=LedgerSchema(usable, foreign, closed, outdated) if exists else None,

@@ -264,7 +264,7 @@ def _stored_moment(value: Term, to: str, context: Context) -> str:
     if "with time zone" in to:
         if value.kind == "instant":
             return f"{value.sql}::{to}"
-        context.depends("a wall-clock time becomes a point in time")
+        context.depends("a wall-clock time becomes a point in time", local_time=True)
     digits = re.search(r"\((\d)\)", to)
     return f"{value.rounded(int(digits[1]) if digits else 6, context)}::{to}"
 

@@ -37,6 +37,8 @@ class Context:
     """Whether LOWER and UPPER of the target leave letters outside ASCII alone."""
     last_second: int = 2**31 - 1
     """The last one since 1970 that FROM_UNIXTIME takes."""
+    local_time: bool = False
+    """Whether the time of day is taken or shown by the clock of the session's time zone."""
     volatile_calls: int = 0
     """How many calls were translated that give another value each time, as UUID()."""
 
@@ -50,6 +52,7 @@ class Context:
         if text not in self.rare:
             self.rare.append(text)
 
-    def depends(self, what: str) -> None:
+    def depends(self, what: str, *, local_time: bool = False) -> None:
         """Says that the translation depends on the session. Raises Untranslatable where it must not."""
+        self.local_time |= local_time
         refuse_if(self.immutable, f"{what}, which PostgreSQL does not take for immutable")

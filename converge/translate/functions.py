@@ -39,6 +39,8 @@ class Function:
     """MySQL expressions that the tests evaluate on both servers."""
     stable: bool = False
     """Depends on the session, so that generated columns and indexes cannot have it."""
+    local_time: bool = False
+    """Depends on the session by its time zone."""
     volatile: bool = False
     """Gives another value each time."""
     scale: int = 0
@@ -124,7 +126,7 @@ def _applied(form: Function, values: Sequence[Term], context: Context) -> Term:
         if form.to.count(f"{{{place}}}") > 1:
             refuse_volatile(value)
     if form.stable or form.volatile:
-        context.depends(f"{form.names[0]} depends on the session")
+        context.depends(f"{form.names[0]} depends on the session", local_time=form.local_time)
     if form.note:
         context.note(form.note)
     if form.letters and context.only_ascii and not values[0].ascii:

@@ -223,7 +223,7 @@ class Term:
         if value.kind in ("datetime", "null"):
             return value.sql
         if value.kind == "instant":
-            context.depends("a point in time is shown in the session's time zone")
+            context.depends("a point in time is shown in the session's time zone", local_time=True)
         return f"{value.sql}::timestamp"
 
     def rounded(self, digits: int, context: Context) -> str:

@@ -45,9 +45,14 @@ def current_time(to: str, column: Column, fsp: int) -> str:
         time = f"date_bin('{10 ** (_MOST_DIGITS - digits)} microseconds', {time}, to_timestamp(0))"
     if base_name(to).endswith("zone"):
         return time
-    if column.type == "timestamp":
+    if not is_local(to, column):
         time = f"({time} AT TIME ZONE 'UTC')"
     return f"{time}::{base_name(to)}"
+
+
+def is_local(to: str, column: Column) -> bool:
+    """Whether CURRENT_TIMESTAMP is the time of day in the session's time zone."""
+    return column.type != "timestamp" and not base_name(to).endswith("zone")
 
 
 class Date(Family):

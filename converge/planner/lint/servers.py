@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
-from converge.model.quote import pg_name
+from converge.model.quote import pg_name, pg_text
 from converge.planner.decision import column_entry
 from converge.planner.difference.statements import WHOLE
 from converge.planner.draft import Draft
@@ -31,6 +31,7 @@ def note_servers(draft: Draft, tables: Sequence[Table]) -> None:
     _note_order(draft, tables)
     _note_division(draft)
     _note_connections(draft)
+    _note_time_zone(draft)
 
 
 def _note_types(
@@ -142,3 +143,39 @@ def _note_connections(draft: Draft) -> None:
         wanted = used + used // 5
         sql = f"ALTER SYSTEM SET max_connections = {wanted}; -- and restart it; or a pool, such as PgBouncer"
         draft.find(Code.F009, "target", message, sql)
+
+
+def _note_time_zone(draft: Draft) -> None:
+    """What gives another time of day in sessions that set no time zone."""
+    catalog, facts = draft.inputs.catalog, draft.inputs.facts
+    if facts and draft.local_times and catalog.utc_offsets != facts.utc_offsets:
+        zone = catalog.time_zone or "UTC"
+        message = (
+            f"sessions that set no time zone have {_clock(zone, catalog.utc_offsets)} in the source and "
+            f"{_clock(facts.time_zone, facts.utc_offsets)} in the target, which changes the time of day of "
+            f"{', '.join(dict.fromkeys(draft.local_times))}"
+        )
+        name = _named(zone, catalog.utc_offsets)
+        sql = f"ALTER DATABASE {pg_name(facts.database)} SET timezone = {pg_text(name or '…')};"
+        if not name:
+            sql = f"-- {sql} by the name of the zone of the source's machine"
+        draft.find(Code.P163, "target", message, f"{sql}\n-- or in the application's sessions: SET timezone")
+
+
+def _clock(zone: str, offsets: Sequence[int]) -> str:
+    """``SYSTEM (+01:00, in July +02:00)``."""
+    shown = ", in July ".join(map(_hours, dict.fromkeys(offsets)))
+    return zone if zone in ("UTC", shown) else f"{zone} ({shown})"
+
+
+def _named(zone: str, offsets: Sequence[int]) -> str:
+    """A zone of MySQL's as PostgreSQL names it; empty where only the source's machine knows its name."""
+    if zone != "SYSTEM" and zone[0] not in "+-":
+        return zone
+    # POSIX counts to the west.
+    return f"<{_hours(offsets[0])}>{_hours(-offsets[0])}" if len(set(offsets)) == 1 else ""
+
+
+def _hours(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"

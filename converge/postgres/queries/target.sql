@@ -11,6 +11,11 @@ SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current
        (SELECT CASE to_jsonb(d) ->> 'datlocprovider' WHEN 'i' THEN false WHEN 'b' THEN to_jsonb(d) ->> 'datlocale' = 'C'
                     ELSE d.datctype IN ('C', 'POSIX') END
           FROM pg_database d WHERE datname = current_database()) AS only_ascii,
+       z.reset_val AS time_zone,
+       -- Ours is a session in UTC.
+       ARRAY(SELECT (extract(epoch FROM day AT TIME ZONE z.reset_val - day AT TIME ZONE 'UTC') / 60)::int
+               FROM generate_series(date_trunc('year', now()), now() + interval '1 year', interval '6 months') day
+              ORDER BY day LIMIT 2) AS utc_offsets,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
          - coalesce(current_setting('reserved_connections', true), '0')::int AS max_connections,
        coalesce((SELECT spcname::text FROM pg_tablespace
@@ -35,6 +40,6 @@ SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current
                                           WHERE has.grantee IN (0, r.oid)
                                             AND has.privilege_type = need.privilege_type))
               ORDER BY 1) AS stripped
-  FROM (VALUES (1)) one
+  FROM (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone') z
   LEFT JOIN pg_namespace s ON s.nspname = %(schema)s
   LEFT JOIN pg_namespace l ON l.nspname = 'converge'
