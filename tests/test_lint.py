@@ -102,14 +102,89 @@ def test_a_map_that_keeps_the_comparison_leaves_nothing_to_cure(
     databases: tuple[str, str], tmp_path: Path
 ) -> None:
     source, target = databases
-    mysql(source, "CREATE TABLE t (a varchar(9) PRIMARY KEY, b varchar(9) UNIQUE)")
+    columns = "a varchar(9) PRIMARY KEY, b varchar(9) COLLATE utf8mb4_0900_as_ci UNIQUE"
+    mysql(source, f"CREATE TABLE t ({columns}, c char(9) COLLATE utf8mb4_0900_bin)")
     rule = '[[column]]\nmatch = {{ table = "t", column = "{}" }}\n{}\n'
-    rules = rule.format("a", 'collation = "source"') + rule.format("b", 'to = "citext"')
+    rules = rule.format("[ab]", 'collation = "source"') + rule.format("c", 'to = "char(9)"')
     (tmp_path / "same.toml").write_text(f'[map]\nname = "same"\nabout = "texts compare as before"\n{rules}')
     ran = converge(
         "plan", "--source", source, "--target", target, "--map", str(tmp_path / "same.toml"), "--json"
     )
     assert not {one["code"] for one in ran.json["findings"]} & {"F001", "F002", "F004"}, ran.out
+
+
+_MAPPED = """
+CREATE TABLE t (
+  id int AUTO_INCREMENT PRIMARY KEY, a varchar(9) COLLATE utf8mb4_general_ci UNIQUE,
+  b varchar(9) COLLATE utf8mb4_general_ci UNIQUE, c char(9) COLLATE utf8mb4_0900_ai_ci UNIQUE,
+  d char(9) COLLATE utf8mb4_0900_bin UNIQUE, e varchar(9) COLLATE utf8mb4_bin, f varchar(9), g varchar(9),
+  h char(9) COLLATE utf8mb4_0900_bin, i varchar(9) COLLATE utf8mb4_0900_bin
+)
+"""
+_HALF = """
+[map]
+name = "half"
+about = "types and collations that ignore a part of what MySQL ignores"
+[[column]]
+match = { table = "t", column = "[af]" }
+to = "citext"
+[[column]]
+match = { table = "t", column = "b" }
+collation = "source"
+"""
+
+
+def test_what_a_map_leaves_to_be_seen_is_said(databases: tuple[str, str], tmp_path: Path) -> None:
+    """citext ignores case alone, a collation of ICU no trailing spaces; and CHAR stores none in MySQL."""
+    source, target = databases
+    mysql(source, _MAPPED)
+    (tmp_path / "half.toml").write_text(_HALF)
+    map_ = str(tmp_path / "half.toml")
+    ran = converge("migrate", "--source", source, "--target", target, "--map", map_, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    found = {one["code"]: one["message"].partition(": ")[2] for one in ran.json["findings"]}
+    assert found["F001"] == "case, accents and trailing spaces in c (unique)"
+    assert found["F004"] == (
+        "t.a (unique; accents and trailing spaces), t.b (unique; trailing spaces), "
+        "t.d (unique; trailing spaces)"
+    )
+    assert found["F002"] == "trailing spaces in t.e, t.h; accents in t.f; case and accents in t.g"
+    for column, first, second in [
+        ("a", "José", "jose "), ("b", "José", "jose "), ("c", "x", "x "), ("d", "x", "x "),
+    ]:  # fmt: skip
+        insert = f"INSERT INTO t ({column}) VALUES (%s), (%s)"
+        with pytest.raises(pymysql.err.IntegrityError):
+            mysql(source, insert, first, second)
+        with psycopg.connect(target, autocommit=True) as connection:
+            connection.execute(insert.encode(), (first, second))
+
+
+_LABELS = """
+CREATE TABLE job (
+  id int PRIMARY KEY, status enum('open', 'done'), kind enum('a', 'b') UNIQUE, flags set('x', 'y'),
+  exact enum('A', 'B') COLLATE utf8mb4_bin, plain enum('u', 'v')
+);
+INSERT INTO job VALUES (1, 'open', 'a', 'x,y', 'A', 'u')
+"""
+
+
+def test_labels_are_found_in_one_spelling(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, _LABELS)
+    rule = '[[column]]\nmatch = { table = "job", column = "plain" }\nto = "text"\n'
+    (tmp_path / "plain.toml").write_text(f'[map]\nname = "plain"\nabout = "an ENUM as text"\n{rule}')
+    map_ = str(tmp_path / "plain.toml")
+    ran = converge("migrate", "--source", source, "--target", target, "--map", map_, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    found = {one["code"]: one["message"].partition(": ")[2] for one in ran.json["findings"]}
+    assert found["F002"] == (
+        "another spelling is an error in job.status, job.kind; case and accents in job.flags, job.plain"
+    )
+    assert not found.keys() & {"F001", "F004"}
+    assert mysql(source, "SELECT id FROM job WHERE status = 'OPEN' AND plain = 'U'") == [(1,)]
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+        postgres(target, "SELECT id FROM job WHERE status = 'OPEN'")
+    assert postgres(target, "SELECT id FROM job WHERE plain = 'U'") == []
 
 
 _EXPRESSIONS = """
@@ -139,7 +214,7 @@ def test_expressions_of_keys_have_a_collation_of_their_own(both_databases: tuple
         f"acct.k (unique; trailing spaces), acct.({code} collate utf8mb4_bin) (unique; trailing spaces), "
         "acct.lower(`name`) (unique; accents), acct.(`name` collate utf8mb4_bin) (index; trailing spaces)"
     )
-    assert found["F002"]["message"].endswith(": acct.name, acct.n")
+    assert found["F002"]["message"].endswith(": case and accents in acct.name, acct.n")
     for statement in _statements(found["F001"]["hint"]):
         postgres(target, statement)
     with pytest.raises(pymysql.err.IntegrityError):

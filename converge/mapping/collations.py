@@ -44,23 +44,35 @@ def compared_like(locale: str) -> str:
     return f"{{}} COLLATE {name}_as_cs"
 
 
-def ignored(name: str, *, folded: bool = False) -> str:
-    """What a MySQL collation ignores and a comparison of bytes sees, in words; '' where they agree.
+CASE, ACCENTS, FORM, SPACES = "case", "accents", "the form of accents", "trailing spaces"
+"""What a comparison may ignore: the form of an accent is one character or two."""
+
+
+def ignored(name: str, *, folded: bool = False) -> tuple[str, ...]:
+    """What a MySQL collation ignores and a comparison of bytes sees.
 
     Texts that are `folded` have no case.
 
     Only `binary` and collations of UCA 9.0.0 do not pad (MySQL 8.0 manual, "The CHAR and VARCHAR Types").
     """
     if name in ("", "binary", "utf8mb4_0900_bin"):
-        return ""
-    words = ["case"] * (ignores_case(name) and not folded)
+        return ()
+    words = [CASE] * (ignores_case(name) and not folded)
     if ignores_case(name) and "_as_" not in name:
-        words.append("accents")
+        words.append(ACCENTS)
     elif not name.endswith("_bin"):
-        words.append("the form of accents")
+        words.append(FORM)
     if "_0900_" not in name:
-        words.append("trailing spaces")
-    return " and ".join(", ".join(words).rsplit(", ", 1))
+        words.append(SPACES)
+    return tuple(words)
+
+
+def ignored_by_icu(locale: str) -> frozenset[str]:
+    """What a nondeterministic collation of this ICU locale ignores."""
+    strength = re.search("(?:ks-level|colStrength=)(1|2|primary|secondary)", locale)
+    if strength is None:
+        return frozenset({FORM})
+    return frozenset({CASE, FORM, ACCENTS} if strength[1] in ("1", "primary") else {CASE, FORM})
 
 
 def ignores_case(name: str | None) -> bool:

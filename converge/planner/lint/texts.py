@@ -5,22 +5,33 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlglot import exp
 
 from converge.codes import Code
-from converge.mapping.collations import counterpart, ignored, ignores_case
+from converge.mapping.collations import (
+    ACCENTS,
+    CASE,
+    FORM,
+    SPACES,
+    counterpart,
+    ignored,
+    ignored_by_icu,
+    ignores_case,
+)
 from converge.model.catalog import Column, Index, Table
 from converge.model.evidence import Count, Search
 from converge.model.quote import my_name, pg_name
-from converge.model.words import counted, said
+from converge.model.words import said
 from converge.planner.draft import Draft
 from converge.planner.keys import BTREE_BYTES, longest_entry, made_term
 from converge.planner.lint.retype import joined, patterned, retype, users
-from converge.planner.target_types import by_bytes, make_collation
+from converge.planner.target_types import make_collation
 from converge.translate import Untranslatable, called, parse_expression
-from converge.types import TEXTUAL, family_of
+from converge.types import TEXTS, TEXTUAL, base_name, family_of
+from converge.types.forms import PADDED
 
 _USES = ("primary key", "unique", "foreign key", "index")
 """What a column is part of, the worst first: there an application looks rows up by the text."""
@@ -43,16 +54,21 @@ class _Use:
     column: Column | None = None
     folded: bool = False
     """Whether it is in lower or upper case."""
+    unseen: Set[str] = frozenset()
+    """What the target ignores of it."""
 
     @property
     def any_case(self) -> bool:
-        """Whether MySQL finds the text by another case."""
-        return ignores_case(self.collation) and not self.folded
+        """Whether only MySQL finds the text by another case."""
+        return CASE in self.ignored
 
     @property
-    def ignored(self) -> str:
-        """What MySQL does not see of it, in words."""
-        return ignored(self.collation, folded=self.folded)
+    def ignored(self) -> tuple[str, ...]:
+        """What only MySQL ignores of it."""
+        words = ignored(self.collation, folded=self.folded)
+        # MySQL stores a CHAR without them, whatever its collation is.
+        spaces = self.column is not None and self.column.type == "char" and SPACES not in words
+        return tuple(one for one in (*words, *[SPACES] * spaces) if one not in self.unseen)
 
     @property
     def looked_through(self) -> bool:
@@ -81,30 +97,27 @@ def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
     arrived = {one.source for one in draft.computed if one.kind == "index"}
     noted: list[tuple[int, Table, list[_Use]]] = []
     padded: list[str] = []
-    others: list[str] = []
+    others: defaultdict[str, list[str]] = defaultdict(list)
     for table in tables:
-        uses = [one for one in _columns(draft, table) if one.column and _apart(draft, table, one.column)]
+        uses = [one for one in map(partial(_seen, draft, table), _columns(draft, table)) if one.ignored]
         uses += _expressions(draft, table, arrived)
         if loose := [one for one in uses if one.any_case]:
             noted.append((min(_USES.index(one.use) for one in loose), table, loose))
-        padded += [f"{table.name}.{one.name} ({one.use}; {one.ignored})" for one in uses if not one.any_case]
-        used = {one.name for one in uses}
-        others += [
-            f"{table.name}.{column.name}"
-            for column in table.columns
-            if column.name not in used
-            and ignores_case(column.collation)
-            and column.type not in _ENUMS
-            and _apart(draft, table, column)
+        padded += [
+            f"{table.name}.{one.name} ({one.use}; {_listed(one.ignored)})" for one in uses if not one.any_case
         ]
+        used = {one.name for one in uses}
+        for column in table.columns:
+            if column.name not in used and (words := _other(draft, table, column)):
+                others[words].append(f"{table.name}.{column.name}")
     for _, table, uses in sorted(noted, key=lambda one: (one[0], -one[1].rows_estimate)):
         draft.find(
             Code.F001, table.name, _words(uses), _cures(draft, table, uses),
             evidence="; ".join(_evidence(draft, table, uses)),
         )  # fmt: skip
     if others:
-        many = counted(len(others), "column")
-        message = f"the case of texts counts in {many} without an index: {', '.join(others)}"
+        listed = "; ".join(f"{words} in {', '.join(names)}" for words, names in others.items())
+        message = f"comparisons see what MySQL ignores in columns without an index and in ENUMs: {listed}"
         draft.find(Code.F002, draft.schema, message, "WHERE lower(name) = lower($1)")
     if padded:
         message = f"what MySQL ignores in these keys counts in PostgreSQL: {', '.join(padded)}"
@@ -129,7 +142,7 @@ def _columns(draft: Draft, table: Table) -> Iterator[_Use]:
             uses[name] = min(uses.get(name, "foreign key"), "foreign key", key=_rank)
     for column in source.columns:
         use, collation = uses.get(column.name, ""), column.collation or ""
-        if use and column.type in TEXTUAL - _ENUMS and family_of(column) and ignored(collation):
+        if use and column.type in TEXTUAL - _ENUMS and family_of(column):
             yield _Use(column.name, use, collation, column)
 
 
@@ -188,16 +201,44 @@ def _leads(source: Table, column: str) -> bool:
     return any(part.column == column and not part.prefix for part in firsts)
 
 
-def _apart(draft: Draft, table: Table, column: Column) -> bool:
-    """Whether the target tells the column's texts apart by their bytes."""
-    return draft.has(table.name, column.name) and by_bytes(draft, draft.column(table.name, column.name))
+def _other(draft: Draft, table: Table, column: Column) -> str:
+    """What only MySQL ignores of labels, or of a column that no key has, in words; empty for nothing."""
+    loose = ignores_case(column.collation)
+    compared = column.type in TEXTUAL and (loose or column.type not in _ENUMS)
+    if not compared or not draft.has(table.name, column.name):
+        return ""
+    words = _listed(_seen(draft, table, _Use(column.name, "", column.collation or "", column)).ignored)
+    if not words and loose and draft.decision(table, column).to == "enum":
+        return "another spelling is an error"
+    return words
+
+
+def _seen(draft: Draft, table: Table, use: _Use) -> _Use:
+    """With what the target ignores of the column: everything where it has no text."""
+    unseen = frozenset({CASE, ACCENTS, FORM, SPACES})
+    if draft.has(table.name, use.name):
+        plan = draft.column(table.name, use.name)
+        base = base_name(plan.target_type.removesuffix("[]"))
+        if base in PADDED:
+            unseen = frozenset({SPACES})
+        elif base == "citext":
+            unseen = frozenset({CASE})
+        elif base in TEXTS:
+            unseen = frozenset()
+        if plan.collation in draft.loose and base in TEXTS | PADDED:
+            unseen |= ignored_by_icu(draft.loose[plan.collation])
+    return replace(use, unseen=unseen)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(", ".join(words).rsplit(", ", 1))
 
 
 def _words(uses: Sequence[_Use]) -> str:
     """``PostgreSQL sees what MySQL ignores: case and accents in email (unique), name (index)``."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for one in sorted(uses, key=lambda one: _rank(one.use)):
-        alike[one.ignored].append(f"{one.name} ({one.use})")
+        alike[_listed(one.ignored)].append(f"{one.name} ({one.use})")
     listed = "; ".join(f"{words} in {', '.join(names)}" for words, names in alike.items())
     return f"comparisons see what MySQL ignores: {listed}"
 
