@@ -67,7 +67,7 @@ def _statements(hint: str) -> list[str]:
 
 def test_create_mode(findings: dict[str, list[dict[str, str]]], databases: tuple[str, str]) -> None:
     _, target = databases
-    assert " ".join(findings) == "F001 F002 F004 F003 F011 F010 F012 F005 F006 F008 F009"
+    assert " ".join(findings) == "F001 F002 F004 F003 F011 F010 F014 F012 F005 F006 F008 F009"
     texts = {one["object"]: (one["message"].partition(": ")[2], one["evidence"]) for one in findings["F001"]}
     assert list(texts.items()) == [
         ("upper_key", ("case and accents in Key (primary key)", "")),
@@ -185,6 +185,35 @@ def test_labels_are_found_in_one_spelling(databases: tuple[str, str], tmp_path: 
     with pytest.raises(psycopg.errors.InvalidTextRepresentation):
         postgres(target, "SELECT id FROM job WHERE status = 'OPEN'")
     assert postgres(target, "SELECT id FROM job WHERE plain = 'U'") == []
+
+
+_NUMBERED = """
+CREATE TABLE a (`Id` int AUTO_INCREMENT PRIMARY KEY, x int);
+CREATE TABLE b (id bigint AUTO_INCREMENT PRIMARY KEY);
+CREATE TABLE c (id int PRIMARY KEY);
+INSERT INTO a VALUES (5, 1)
+"""
+
+
+def test_a_number_that_an_insert_gives_does_not_move_the_sequence(both_databases: tuple[str, str]) -> None:
+    """MySQL goes on after it. The target gives it again until the statement of the hint has run."""
+    source, target = both_databases
+    mysql(source, _NUMBERED)
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    (found,) = (one for one in ran.json["findings"] if one["code"] == "F014")
+    assert found["message"].endswith(": a.Id, b.id") and found["severity"] == "note"
+    (move,) = re.findall("SELECT setval.*;", found["hint"])
+    insert = "INSERT INTO a (x) VALUES (2)"
+    mysql(source, f"INSERT INTO a VALUES (6, 1); {insert}")
+    postgres(target, "INSERT INTO a VALUES (6, 1)")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        postgres(target, insert)
+    postgres(target, move)
+    assert postgres(target, f'{insert} RETURNING "Id"') == [(7,)]
+    # A number that was given before does not come again.
+    postgres(target, f"DELETE FROM a; {move}")
+    assert postgres(target, f'{insert} RETURNING "Id"') == [(8,)]
 
 
 _EXPRESSIONS = """

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 
 from converge.codes import Code
 from converge.model.catalog import Index, Table
+from converge.model.quote import pg_name, pg_text
 from converge.model.words import counted
 from converge.planner.difference.statements import WHOLE
 from converge.planner.draft import Draft
@@ -32,6 +33,7 @@ def note_keys(draft: Draft, tables: Sequence[Table]) -> None:
     _note_keyless(draft, tables)
     for one in draft.identities:
         _note_sequence(draft, one.table, one.column, one.next_value)
+    _note_explicit(draft)
     for table in tables:
         _note_width(draft, table, arriving)
 
@@ -123,6 +125,21 @@ def _note_sequence(draft: Draft, table: str, column: str, next_value: int) -> No
         source = draft.source(table)
         sql = _longer(draft, source, column) if source and type_ != "bigint" else ""
         draft.find(Code.F010, f"{table}.{column}", message, sql)
+
+
+def _note_explicit(draft: Draft) -> None:
+    """Sequences that do not follow a number which an INSERT gives; the statement for the first of them."""
+    if not draft.identities:
+        return
+    names = ", ".join(f"{one.table}.{one.column}" for one in draft.identities)
+    first = draft.identities[0]
+    plan = draft.column(first.table, first.column)
+    number = pg_name(plan.target) + "::bigint" * (plan.target_type not in WHOLE)
+    # Never back: numbers of rows that were deleted do not come again.
+    last = f"greatest((SELECT max({number}) FROM {draft.qualified(first.table)}), last_value)"
+    sql = f"SELECT setval({pg_text(plan.sequence)}, {last}) FROM {plan.sequence};"
+    message = f"an INSERT that gives a number does not move the sequence of these columns: {names}"
+    draft.find(Code.F014, draft.schema, message, f"-- after such an INSERT:\n{sql}")
 
 
 def _longer(draft: Draft, table: Table, column: str) -> str:
