@@ -118,9 +118,9 @@ CREATE VIEW plain AS SELECT id, at FROM doc WHERE made > UTC_TIMESTAMP();
 """
 
 
-def test_times_of_day_in_another_zone_are_said(databases: tuple[str, str]) -> None:
+def test_times_of_day_in_another_zone_are_said(both_databases: tuple[str, str]) -> None:
     """What the target's rows and views take from its clock, where that is not the source's."""
-    source, target = databases
+    source, target = both_databases
     mysql(source, CLOCKS)
     alter = f"ALTER DATABASE {target.rpartition('/')[2]}"
 
