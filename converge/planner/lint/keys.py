@@ -128,8 +128,11 @@ def _note_sequence(draft: Draft, table: str, column: str, next_value: int) -> No
 
 
 def _note_explicit(draft: Draft) -> None:
-    """Sequences that do not follow a number which an INSERT gives; the statement for the first of them."""
-    if not draft.identities:
+    """Sequences that do not follow a number which an INSERT gives; the statement for the first of them.
+
+    An application whose migrations have made the target knows its sequences.
+    """
+    if not draft.identities or draft.loading is not None:
         return
     names = ", ".join(f"{one.table}.{one.column}" for one in draft.identities)
     first = draft.identities[0]
