@@ -17,10 +17,10 @@ from converge.errors import Interrupted as Interrupted
 from converge.errors import SourceError as SourceError
 from converge.errors import TargetError as TargetError
 from converge.errors import UsageError as UsageError
-from converge.following.cutover import Window as Window
 from converge.following.cutover import cutover as _cutover
 from converge.following.follow import follow as _follow
 from converge.following.follow import require_followable as _require_followable
+from converge.following.window import Window as Window
 from converge.merge import Merge as Merge
 from converge.merge.compare import Shards
 from converge.merge.compare import compare as _compare

@@ -22,7 +22,7 @@ from test_follow import ROUNDS, SOURCE, follow
 from converge import api
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.following.cutover import Window
+from converge.following.window import Window
 from converge.model.endpoint import parse
 from converge.model.event import Advanced, Event
 from converge.mysql.log import may_write
