@@ -58,7 +58,7 @@ class Target:
         upgrade(self.endpoint)
         with connect(self.endpoint) as connection:
             evidence = Evidence(existing=self.before)
-            ledger = Ledger.open(connection, self.plan, evidence, resume=False, clears=truncate, again=False)
+            ledger = Ledger.open(connection, self.plan, evidence, resume=False, clears=truncate, again=None)
             ledger.add_chunks(
                 (name, number, Range(None, None))
                 for name, _ in loaded(self.before)
@@ -391,7 +391,7 @@ def test_a_run_that_is_taken_back_is_not_resumed(target: Target) -> None:
     for state, code in (("recovering", "L052"), ("recovered", "T010")):
         postgres(target.admin, "UPDATE converge.run SET state = %s", state)
         with connect(target.endpoint) as connection, pytest.raises(ConvergeError) as error:
-            Ledger.open(connection, target.plan, Evidence(), resume=True, clears=False, again=False)
+            Ledger.open(connection, target.plan, Evidence(), resume=True, clears=False, again=None)
         assert error.value.code == code
     with connect(target.endpoint) as connection:
         require_rolled_back(connection, "app")

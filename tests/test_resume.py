@@ -300,3 +300,33 @@ def test_an_answer_to_the_last_commit_that_is_lost(databases: tuple[str, str], t
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert [phase["name"] for phase in ran.json["phases"]].count("snapshot") == 1
     assert postgres(target, ASIDE) == []
+
+
+@pytest.mark.parametrize("lost", ["transaction", "answer"])
+def test_a_first_transaction_that_is_lost_resumes_no_earlier_run(
+    databases: tuple[str, str], lost: str
+) -> None:
+    """The retry begins as the first attempt did; where only the answer was lost, it goes on with that run."""
+    tables = "CREATE TABLE role (id INT PRIMARY KEY); INSERT INTO role VALUES (1)"
+    source, target = migrated(databases, tables)
+    mysql(source, "INSERT INTO role VALUES (2)")
+    cuts = list[bytes]()
+
+    def lose(block: bytes, to_server: bool) -> bytes:
+        if to_server and not cuts and b"INSERT INTO converge.plan" in block:
+            cuts.append(block)
+            if lost == "answer":
+                proxy.answers_to_lose = 1
+            else:
+                proxy.cut()
+        return block
+
+    port = parse(target).port
+    assert port is not None
+    with closing(Proxy(port, rewrite=lose)) as proxy:
+        far = target.replace(f":{port}/", f":{proxy.port}/")
+        ran = converge("migrate", "--source", source, "--target", far, "--recreate", "--yes", "--json")
+    assert cuts and proxy.answers_to_lose == 0
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert postgres(target, "SELECT id FROM role ORDER BY id") == [(1,), (2,)]
+    assert postgres(target, "SELECT state FROM converge.run") == [("finished",)] * 2

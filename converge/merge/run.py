@@ -242,7 +242,7 @@ class _Filling:
         common = next(iter(self._merging._moves.values())).options.common
         if common.clears:
             drop(self._connection, plan)
-        ledger = Ledger.open(self._connection, plan, NOTHING_KNOWN, resume=False, clears=False, again=False)
+        ledger = Ledger.open(self._connection, plan, NOTHING_KNOWN, resume=False, clears=False, again=None)
         self._merging.ledger_run = self._run = ledger.run
         record_plan(self._connection, ledger.run, replace(common, schema=plan.schema).recorded, plan)
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {pg_name(plan.schema)}".encode())

@@ -94,12 +94,11 @@ class Ledger:
         *,
         resume: bool,
         clears: bool,
-        again: bool,
+        again: int | None,
     ) -> Ledger:
         """Takes the lock and begins a run, or goes on with the last one that did not finish.
 
-        `again` goes on with an attempt of this very process, which may have ended unheard: then the run is
-        finished.
+        `again` is the run of an attempt of this very process, which may have finished it unheard.
         Raises BlockedError when another run holds the lock or the plan has changed since, and
         UsageError when there is nothing to resume.
         """
@@ -375,7 +374,7 @@ def require_run(connection: psycopg.Connection[Any], source: str, schema: str) -
         )
 
 
-def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int:
+def _resume(connection: psycopg.Connection[Any], plan: Plan, again: int | None) -> int:
     require_run(connection, plan.source, plan.schema)
     row = connection.execute(
         "SELECT id, plan_digest, state, EXISTS (SELECT FROM converge.reject WHERE run_id = id) "
@@ -383,7 +382,7 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
         (plan.source, plan.schema),
     ).fetchone()
     assert row is not None
-    if row[2] == "finished" and again:
+    if row[2] == "finished" and row[0] == again:
         return int(row[0])
     if row[2] == "finished" and not row[3]:
         raise UsageError(

@@ -31,7 +31,7 @@ from converge.model.result import Result
 from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import changes, fingerprint
 from converge.postgres.connect import connect, end
-from converge.postgres.history import last_run, result_of
+from converge.postgres.history import last_run, require_ledger, result_of
 from converge.postgres.ledger import Ledger, lock, require_run, require_same, upgrade
 from converge.postgres.recorded import last_recorded, record_plan
 from converge.postgres.saved import drop_saved
@@ -120,7 +120,7 @@ def _run(job: Job) -> None:
             job.result.begin_again(Finding(Code.R003, "note", "run", f"went on after: {error.message}"))
         except KeyboardInterrupt:
             raise _stopped(current, options) from None
-        current = current.next()
+        current = _Attempt(job, current.ledger)
 
 
 def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptions) -> MigrateOptions:
@@ -160,22 +160,21 @@ class _Attempt:
 
     def __init__(self, job: Job, earlier: Ledger | None = None) -> None:
         self.job = job
-        self._earlier = earlier
-        self._ledger = earlier
+        self.ledger = earlier
         """Of this attempt, or of the one before while this one has none."""
+        self._again: int | None = None
+        """The run of the attempt before, which goes on."""
         self.run: Run | None = None
 
     @property
     def begun(self) -> bool:
         """Whether the ledger knows the run, so that it can be resumed."""
-        return self.job.options.resume or self._ledger is not None
-
-    def next(self) -> _Attempt:
-        """The one that goes on where this one ended."""
-        return _Attempt(replace(self.job, options=replace(self.job.options, resume=True)), self._ledger)
+        return self.job.options.resume or self.ledger is not None
 
     def go(self) -> None:
         """Raises ConvergeError."""
+        if self.ledger is not None:
+            self._go_on(self.ledger)
         job = self.job
         with ExitStack() as stack:
             module = "converge.cluster.start" if job.options.awaited.places else "converge.run.worker"
@@ -197,13 +196,25 @@ class _Attempt:
                 run.all(workers)
                 run.end()
 
+    def _go_on(self, earlier: Ledger) -> None:
+        """Resumes the run of the attempt before. One that was lost with its first transaction is not in the
+        ledger: then this attempt begins as that one did, because the last run there is an earlier command's.
+        """
+        job = self.job
+        with explained(job.source, job.target), connect(job.target) as connection:
+            end(connection, earlier.backend)
+            there = require_ledger(connection) and Ledger(connection, earlier.run).state()
+        if there:
+            self._again = earlier.run
+            self.job = replace(job, options=replace(job.options, resume=True))
+
     def end(self, state: Literal["failed", "interrupted"]) -> None:
         """Enters how the run ended, with its report, where the target can be reached.
 
         On a new connection: a signal may have left the run's own in the middle of a statement. Does nothing
         when the run has finished after all, or another one is at work.
         """
-        job, ledger = self.job, self._ledger
+        job, ledger = self.job, self.ledger
         if ledger is None:
             return
         with suppress(ConvergeError, psycopg.Error), connect(job.target) as connection:
@@ -218,17 +229,15 @@ class _Attempt:
         job, options = self.job, self.job.options
         prepared = stack.enter_context(planned(job))
         assert prepared.target is not None
-        if self._earlier is not None:
-            end(prepared.target, self._earlier.backend)
         upgrade(job.target)
         with prepared.target.transaction():
-            self._ledger = ledger = Ledger.open(
+            self.ledger = ledger = Ledger.open(
                 prepared.target,
                 prepared.plan,
                 prepared.inputs.evidence,
                 resume=options.resume,
                 clears=options.common.clears,
-                again=self._earlier is not None,
+                again=self._again,
             )
             if not options.resume:
                 if prepared.plan.mode == "load":
