@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from conftest import NewDatabase
 from proxy import Proxy
 from support import converge, migrated, mysql, postgres
 
@@ -13,6 +14,7 @@ from converge import api
 from converge.api import MigrateOptions, Move, Options, Selection
 from converge.model.endpoint import parse
 from converge.model.event import DatabaseStarted, Event
+from converge.sandbox import Server
 
 ROWS = 40_000
 SOURCE = f"""
@@ -211,7 +213,7 @@ def test_a_load_is_resumed_without_the_targets_own_triggers(databases: tuple[str
 
 def loaded_with_rejects(pair: tuple[str, str], folder: Path, rows: str) -> tuple[str, ...]:
     """A load that has finished, with one row that the target has refused, beside a table with rows of its
-    own; its options."""
+    own and one that the source does not have; its options."""
     source, target = pair
     mysql(
         source,
@@ -221,9 +223,13 @@ def loaded_with_rejects(pair: tuple[str, str], folder: Path, rows: str) -> tuple
     postgres(
         target,
         "CREATE TABLE role (id int PRIMARY KEY, name text); INSERT INTO role VALUES (1, 'own');"
+        "CREATE TABLE note (id int PRIMARY KEY);"
         "CREATE TABLE item (id int PRIMARY KEY, name text CHECK (name ~ '^[a-z]+$'))",
     )
-    (folder / "map.toml").write_text(f'[[table]]\nmatch = {{ table = "role" }}\nrows = "{rows}"\n')
+    (folder / "map.toml").write_text(
+        f'[[table]]\nmatch = {{ table = "role" }}\nrows = "{rows}"\n'
+        '[[target]]\nmatch = { table = "note" }\nkeep = true\n'
+    )
     options = ("--source", source, "--target", target, "--mode", "load", "--map", str(folder / "map.toml"))
     ran = converge("migrate", *options, "--on-bad-row", "reject", "--json")
     assert (ran.code, len(ran.json["rejects"])) == (1, 1), ran.err
@@ -240,6 +246,28 @@ def test_a_finished_load_that_is_resumed_can_still_be_rolled_back(
     assert ran.code == 5 and "converge recover" in ran.err, ran.err
     assert converge("recover", *options[2:4], "--yes").code == 0
     assert postgres(databases[1], "SELECT * FROM role") == [(1, "own")]
+
+
+def test_a_load_that_did_not_finish_is_rolled_back_also_after_a_later_one(
+    databases: tuple[str, str], mysql_8033: Server, new_mysql_database: NewDatabase, tmp_path: Path
+) -> None:
+    target, other = databases[1], new_mysql_database(mysql_8033)
+    options = loaded_with_rejects(databases, tmp_path, "source")
+    mysql(other, "CREATE TABLE note (id INT PRIMARY KEY); INSERT INTO note VALUES (1)")
+    keep = '[[target]]\nmatch = { table = "*" }\nkeep = true\n'
+    (tmp_path / "later.toml").write_text(keep)
+    later = ("migrate", "--source", other, "--target", target, "--mode", "load",
+             "--map", str(tmp_path / "later.toml"))  # fmt: skip
+    assert converge(*later).code == 0
+    assert converge("migrate", *options, "--resume").code == 5
+    refused = converge(*later, "--truncate", "--yes")
+    assert (refused.code, "error[L052]: run 1 " in refused.err) == (3, True), refused.err
+    elsewhere = converge("recover", *options[2:4], "--schema", "elsewhere", "--json")
+    assert [one["object"] for one in elsewhere.json["findings"]] == ["public"]
+    recovered = converge("recover", *options[2:4], "--yes", "--json")
+    assert (recovered.code, recovered.json["verdict"]) == (0, "recovered"), recovered.err
+    assert postgres(target, "SELECT * FROM role") == [(1, "own")]
+    assert converge(*later, "--truncate", "--yes").code == 0
 
 
 @pytest.mark.parametrize("rows", ["source", "merge"])

@@ -218,7 +218,11 @@ def last_evidence(
 
 
 def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | None:
-    """The last run in load mode into this schema; None where there was none. Raises BlockedError."""
+    """The last run in load mode into this schema that did not finish, or else the last; None where there was
+    none. Raises BlockedError.
+
+    A finished load can be resumed for its rejects, and fail, also after a later one.
+    """
     if not require_ledger(connection):
         return None
     # Through its JSON, because a ledger of an earlier version has fewer columns.
@@ -226,7 +230,8 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
         "SELECT id, source, state, to_jsonb(r) -> 'truncates', coalesce(to_jsonb(r) -> 'targets', '{}'), "
         "existing FROM converge.run r, "
         "LATERAL (SELECT to_json(r) -> 'evidence' -> 'existing') e(existing) "
-        "WHERE target_schema = %s AND json_typeof(existing) = 'object' ORDER BY id DESC LIMIT 1",
+        "WHERE target_schema = %s AND json_typeof(existing) = 'object' "
+        "ORDER BY state IN ('finished', 'recovered'), id DESC LIMIT 1",
         (schema,),
     ).fetchone()
     if row is None:
@@ -239,13 +244,13 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
 
 
 def unfinished_loads(connection: psycopg.Connection[Any]) -> list[tuple[int, str]]:
-    """The last run in load mode into each schema that is not finished: its number, and the schema."""
+    """The runs in load mode that are not finished: the number of each, and its schema."""
     if not require_ledger(connection):
         return []
     query = (
-        "SELECT id, target_schema FROM (SELECT DISTINCT ON (target_schema) id, target_schema, state "
-        "FROM converge.run r WHERE json_typeof(to_json(r) -> 'evidence' -> 'existing') = 'object' "
-        "ORDER BY target_schema, id DESC) last WHERE state NOT IN ('finished', 'recovered') ORDER BY id"
+        "SELECT id, target_schema FROM converge.run r "
+        "WHERE json_typeof(to_json(r) -> 'evidence' -> 'existing') = 'object' "
+        "AND state NOT IN ('finished', 'recovered') ORDER BY id"
     )
     return connection.execute(query).fetchall()
 

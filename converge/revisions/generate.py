@@ -87,7 +87,8 @@ class Generator:
         """What the source's schema has become since. Tables that never came from there stay as they are."""
         with connect(self.target) as connection:
             run, load = last_run(connection), last_load(connection, self.options.schema)
-        if self.origin is None and run is not None and load is not None and run["id"] == load.id:
+        loaded = run is not None and load is not None and (load.unfinished or run["id"] == load.id)
+        if self.origin is None and loaded:
             raise BlockedError(
                 f"the last run has filled tables in {self.options.schema} that the application's own "
                 "migrations made: what they are to become is not the source's to say",

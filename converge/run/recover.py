@@ -35,7 +35,7 @@ _SETTINGS = {"application_name": BUILDER, "maintenance_work_mem": "256MB", "defa
 
 
 def recover(target: Endpoint, schema: str | None, emit: Sink, approve: Approve | None = None) -> Recovery:
-    """Rolls back the last run in load mode into this schema, if it did not finish.
+    """Rolls back the last run in load mode into this schema that did not finish.
 
     Without a schema that of the last run is meant. `approve` is asked before loaded rows are removed.
 
