@@ -404,6 +404,56 @@ def test_no_value_is_changed_by_a_mode_that_is_not_strict(
                          ("2", "Müll", "1", "2024-01-01", "", "2.00")]  # fmt: skip
 
 
+INSERTS = """
+INSERT INTO `t` VALUES (1,'')
+INSERT INTO `plain`.`t` VALUES (1,'')
+INSERT INTO plain.t VALUES (1,'')
+insert into t(a,e) values (1,'')
+INSERT INTO `plain` . `t`(`a`,`e`) VALUES (1,'')
+INSERT t VALUES (1,'')
+INSERT `t`(a, e) VALUES (1,'')
+REPLACE INTO `t` VALUES (1,'')
+REPLACE t VALUES (1,'')
+INSERT  IGNORE INTO `t` VALUES (1,'')
+INSERT LOW_PRIORITY INTO t VALUES (1,'')
+INSERT DELAYED INTO `t` VALUES (1,'')
+REPLACE DELAYED plain.t VALUES (1,'')
+""".strip().splitlines()
+
+
+def test_an_enums_empty_text_loads_however_the_table_is_named(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    text = "SET SQL_MODE='';\nCREATE TABLE `t` (`a` int, `e` enum('a','b') NOT NULL);\n"
+    write(tmp_path, plain__sql=text + ";\n".join(INSERTS) + ";\n")
+    load([tmp_path / "plain.sql"])
+    assert rows(mysql_8033, "plain") == len(INSERTS)
+
+
+def test_what_generated_columns_make_of_the_rows_is_not_the_dumps(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    text = """SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO';
+    CREATE TABLE t (
+        a int, n decimal(7,3), v varchar(9), half decimal(5,1) AS (n / 2) STORED, i int AS (v) STORED,
+        short varchar(2) AS (v) STORED, more double AS (v + 1) STORED, part double AS (a / 0) STORED,
+        day date AS (v) STORED, one char(1) AS (CAST(n AS CHAR(1))) STORED, ip int AS (INET_ATON(v)) STORED,
+        KEY ((v + 1)), KEY ((CAST(v AS DECIMAL(2, 1)))), KEY ((CAST(n * 999 AS DECIMAL(2, 1)))),
+        CHECK (v + 1 < 9));
+    INSERT INTO t (a, n, v) VALUES (1, 1.125, '3 abc');
+    """
+    write(tmp_path, plain__sql=text)
+    load([tmp_path / "plain.sql"])
+    query = "SELECT half, i, short, more FROM t"
+    assert [tuple(map(str, row)) for row in mysql(mysql_8033.database_url("plain"), query)] == [
+        ("0.6", "3", "3 ", "4.0")
+    ]
+    mysql_8033.drop_database("plain")
+    write(tmp_path, plain__sql=text.replace("1.125", "1.1255"))
+    with pytest.raises(DumpError, match="Data truncated for column 'n'"):
+        load([tmp_path / "plain.sql"])
+
+
 def test_triggers_of_a_schema_do_not_fire_for_the_rows_of_another_file(
     load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
 ) -> None:
@@ -416,10 +466,14 @@ def test_triggers_of_a_schema_do_not_fire_for_the_rows_of_another_file(
     DELIMITER ;
     """
     again = """
-    INSERT INTO t VALUES (1, 1);
-    DROP TRIGGER IF EXISTS b; CREATE TRIGGER b BEFORE INSERT ON t FOR EACH ROW SET NEW.n = NEW.n + 1;
-    INSERT INTO u VALUES (1);
-    INSERT INTO t VALUES (2, 1);
+    INSERT INTO `t` VALUES (1, 1);
+    /*!50003 SET sql_mode = '' */ ;
+    DELIMITER ;;
+    /*!50003 CREATE*/ /*!50017 DEFINER=`left us`@`10.%`*/ /*!50003 TRIGGER b BEFORE INSERT ON t
+    FOR EACH ROW BEGIN SET NEW.n = NEW.n + 2; END */;;
+    DELIMITER ;
+    INSERT INTO `u` VALUES (1);
+    INSERT INTO `t` VALUES (2, 1);
     """
     write(tmp_path, schema__sql=schema, rows__sql="INSERT INTO t VALUES (1, 1); INSERT INTO t VALUES (2, 1);")
     write(tmp_path, again__sql=again)
@@ -433,6 +487,35 @@ def test_triggers_of_a_schema_do_not_fire_for_the_rows_of_another_file(
     mysql_8033.drop_database(loader.made)
     load([tmp_path / "schema.sql", tmp_path / "again.sql"])
     assert mysql(at, "SELECT sum(n) FROM t") == [(2,)]
+    mysql(at, "INSERT INTO t VALUES (3, 1)")
+    assert mysql(at, "SELECT n FROM t WHERE a = 3") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("later", "left"),
+    [
+        ("/*!50032 DROP TRIGGER IF EXISTS b */; DROP TRIGGER plain.`d e`;", "f"),
+        (
+            "DROP TRIGGER `plain` . `b`; CREATE TRIGGER plain.b AFTER UPDATE ON u FOR EACH ROW SET @x = 1;",
+            "b,d e,f",
+        ),
+        ("DROP TABLE IF EXISTS `t`; CREATE TABLE `t` (a int);", "f"),
+        ("/*!40000 DROP TABLE u, plain.t*/; CREATE TABLE t (a int);", ""),
+    ],
+)
+def test_triggers_that_a_later_file_drops_are_not_made(
+    later: str, left: str, load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    schema = """CREATE TABLE t (a int); CREATE TABLE u (a int); SET sql_mode = 'ANSI_QUOTES';
+    CREATE TRIGGER "b" BEFORE INSERT ON "t" FOR EACH ROW SET NEW.a = 1;
+    CREATE TRIGGER plain."d e" AFTER DELETE ON plain.t FOR EACH ROW SET @x = 1;
+    CREATE TRIGGER f BEFORE INSERT ON u FOR EACH ROW SET NEW.a = 2;
+    """
+    write(tmp_path, plain__sql=schema, later__sql=later)
+    loader = load([tmp_path / "plain.sql", tmp_path / "later.sql"])
+    query = "SELECT group_concat(trigger_name ORDER BY 1) FROM information_schema.triggers WHERE "
+    found = mysql(mysql_8033.database_url(loader.made), query + "trigger_schema = database()")
+    assert found == [(left or None,)]
 
 
 def test_no_index_is_cut_by_a_mode_that_is_not_strict(load: Callable[..., Loader], tmp_path: Path) -> None:

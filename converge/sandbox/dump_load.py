@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from contextlib import closing
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import pymysql
@@ -33,10 +34,13 @@ _OF_SESSION = (
     "SET SESSION time_zone = '+00:00', max_error_count = 65535, sql_mode = "
     "'NO_AUTO_VALUE_ON_ZERO,ONLY_FULL_GROUP_BY,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 )
-# Warnings of an INSERT whose rows are as the dump has them: deprecated words (1287, 1681, 3719, 3778), bytes
-# that are no text, in a binary column (1300; in a text they are 1366, too), and a generated column that
-# divides by 0 (1365).
-_LIKE_STORED = frozenset({1287, 1300, 1365, 1681, 3719, 3778})
+# Warnings of an INSERT whose rows are as the dump has them: deprecated words (1287, 1681, 3005, 3719, 3778),
+# and bytes that are no text, in a binary column (1300; in a text they are 1366, too).
+_LIKE_STORED = frozenset({1287, 1300, 1681, 3005, 3719, 3778})
+# Where they name no column: texts that are read as numbers or dates (1292, 1411), division by 0 (1365), and
+# what an index over an expression keeps (3751, 3752). The dump has values alone, so the expression is that of
+# a generated column, an index, or a CHECK.
+_OF_EXPRESSIONS = frozenset({1292, 1365, 1411, 3751, 3752})
 # Of a CREATE TABLE: an index that was cut, a VARCHAR that became a TEXT.
 _UNLIKE_MADE = frozenset({1071, 1246})
 _TRUNCATED = 1265
@@ -48,8 +52,14 @@ _COMMENT = rb"(?:/\*!\d*\s*)?"
 _CREATE = re.compile(_COMMENT + rb"CREATE\b", re.IGNORECASE)
 _INSERT = re.compile(_COMMENT + rb"(?:INSERT|REPLACE)\b", re.IGNORECASE)
 _IF = rb"(?:(?:/\*!\d*\s*)?IF\s+(?:NOT\s+)?EXISTS\s*(?:\*/\s*)?)?"
-_NAME = rb"(?:`(?P<quoted>(?:[^`]|``)+)`|(?P<plain>[^\s;`/*]+))"
-_INTO = re.compile(rb"\bINTO\s+" + _NAME, re.IGNORECASE)
+_WORD = rb"(?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\"|[^\s;`\"/*.,(]+)"
+# The database that is named before an object is the only one that the dump may write to.
+_NAME = rb"(?:" + _WORD + rb"\s*\.\s*)?(?P<name>" + _WORD + rb")"
+_NAMES = re.compile(_NAME)
+_INTO = re.compile(
+    _COMMENT + rb"(?:INSERT|REPLACE)(?:\s+(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE|INTO)\b)*\s*" + _NAME,
+    re.IGNORECASE,
+)
 _USE = re.compile(_COMMENT + rb"USE\s+" + _NAME, re.IGNORECASE)
 _DATABASE = re.compile(
     _COMMENT + rb"(?P<verb>CREATE|DROP|ALTER)\s+(?:DATABASE|SCHEMA)\s+" + _IF + _NAME, re.IGNORECASE
@@ -69,11 +79,15 @@ _DEFINER = re.compile(
 )
 _TRIGGER = re.compile(
     _COMMENT
-    + rb"(?:CREATE|DROP)\b(?:\s|/\*!\d*|\*/|OR\s+REPLACE|DEFINER\s*=\s*"
+    + rb"(?P<verb>CREATE|DROP)\b(?:\s|/\*!\d*|\*/|OR\s+REPLACE|DEFINER\s*=\s*"
     + _ACCOUNT
-    + rb")*TRIGGER\b",
+    + rb")*TRIGGER\s+"
+    + _IF
+    + _NAME,
     re.IGNORECASE,
 )
+_ON_TABLE = re.compile(rb"\s+(?:BEFORE|AFTER)\s+(?:INSERT|UPDATE|DELETE)\s+ON\s+" + _NAME, re.IGNORECASE)
+_DROP_TABLES = re.compile(_COMMENT + rb"DROP\s+TABLES?\s+" + _IF, re.IGNORECASE)
 
 
 def is_system(name: str) -> bool:
@@ -149,13 +163,23 @@ class Databases:
 
 
 def _name(match: re.Match[bytes]) -> str:
-    quoted: bytes | None = match["quoted"]
-    return (match["plain"] if quoted is None else quoted.replace(b"``", b"`")).decode()
+    name: bytes = match["name"]
+    mark = name[:1]
+    return (name[1:-1].replace(mark * 2, mark) if mark in b'`"' else name).decode()
 
 
 def as_own(statement: bytes) -> bytes:
     """The statement with its object as that of whoever executes it; one that names nobody stays as it is."""
     return _DEFINER.sub(rb"\1CURRENT_USER", statement, count=1) if _DEFINER.match(statement) else statement
+
+
+class _Trigger(NamedTuple):
+    """A trigger that is made after all rows."""
+
+    table: str
+    settings: str
+    file: str
+    statement: Statement
 
 
 class Loader:
@@ -173,7 +197,7 @@ class Loader:
         self, server: Server, wanted: str, called: str, tell: Progress, *, keep_triggers: bool = False
     ) -> None:
         self._keep_triggers = keep_triggers
-        self._kept: list[tuple[str, str, Statement]] = []
+        self._kept: dict[str, _Trigger] = {}
         self.databases = Databases(wanted)
         self.made = ""
         self.ours = server.provider != "url"
@@ -229,22 +253,38 @@ class Loader:
                 self._admit()
                 if self.made and inside != self.databases.current == self.made:
                     inside = self._enter(connection)
-                if self._keep_triggers and _TRIGGER.match(statement.text):
-                    self._kept.append((_settings(connection), stream.name, statement))
-                else:
+                if not (self._keep_triggers and self._keep(connection, stream.name, statement)):
                     self._execute(connection, stream.name, statement)
                 status: int = connection.server_status  # type: ignore[attr-defined]
                 splitter.escapes = not status & _NO_ESCAPES
             connection.commit()  # for a dump that turned autocommit off and doesn't commit its last rows
+
+    def _keep(self, connection: pymysql.Connection, file: str, statement: Statement) -> bool:
+        """Whether the statement makes or drops a trigger, and is not to be executed.
+
+        mysqldump writes a table's triggers with its definition, and again with its rows: the last counts.
+        """
+        text = statement.text
+        if dropped := _DROP_TABLES.match(text):
+            tables = {_name(name) for name in _NAMES.finditer(text, dropped.end())}
+            self._kept = {name: one for name, one in self._kept.items() if one.table not in tables}
+        if (trigger := _TRIGGER.match(text)) is None:
+            return False
+        self._kept.pop(_name(trigger), None)
+        if trigger["verb"].upper() == b"CREATE":
+            on = _ON_TABLE.match(text, trigger.end())
+            kept = _Trigger(_name(on) if on else "", _settings(connection), file, statement)
+            self._kept[_name(trigger)] = kept
+        return True
 
     def make_triggers(self) -> None:
         """Makes those that were kept, each with the settings with which it was written. Raises as `load`."""
         if self._kept:
             with closing(self._session()) as connection:
                 connection.select_db(self.made)
-                for settings, name, statement in self._kept:
-                    connection.query(settings.encode())
-                    self._execute(connection, name, statement)
+                for one in self._kept.values():
+                    connection.query(one.settings.encode())
+                    self._execute(connection, one.file, one.statement)
 
     def _session(self) -> pymysql.Connection:
         connection = connect_mysql(self._url)
@@ -326,22 +366,25 @@ def _unlike(connection: pymysql.Connection, text: bytes) -> str:
         words
         for (level, number, _), words in different.items()
         if number not in _LIKE_STORED
-        and not (level == "Warning" and number == _TRUNCATED and _is_enum(connection, text, words))
+        and not (number in _OF_EXPRESSIONS and " for column " not in words)
+        and not _is_stored(connection, text, words, level == "Warning" and number == _TRUNCATED)
     )
     return next(lost, "")
 
 
-def _is_enum(connection: pymysql.Connection, insert: bytes, words: str) -> bool:
-    """Whether the warning is about an ENUM: its '' of index 0, which is no label, is truncated to itself.
+def _is_stored(connection: pymysql.Connection, insert: bytes, words: str, truncated: bool) -> bool:
+    """Whether the warning is about a generated column, whose values the server makes as the source has made
+    them, or a truncated one about an ENUM: its '' of index 0, which is no label, is truncated to itself.
 
     So is another text that is no label, and the plan counts both (V022).
     """
-    table, column = _INTO.search(insert), _OF_COLUMN.search(words)
+    table, column = _INTO.match(insert), _OF_COLUMN.search(words)
     if not (table and column):
         return False
     query = (
         "SELECT count(*) FROM information_schema.columns WHERE table_schema = database() AND "
-        f"data_type = 'enum' AND table_name = {my_text(_name(table))} AND column_name = {my_text(column[1])}"
+        f"table_name = {my_text(_name(table))} AND column_name = {my_text(column[1])} AND "
+        f"(generation_expression <> '' OR data_type = 'enum' AND {truncated})"
     )
     return _value(connection, query) == "1"
 
