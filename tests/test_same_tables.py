@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
@@ -215,3 +215,37 @@ def test_a_table_that_is_created_before_the_snapshot_of_verify(databases: tuple[
     mysql(source, "DROP TABLE later")
     only = Options(selection=Selection(("t",)), given=frozenset({"include"}))
     assert verify(source, target, only, on_event=create).verdict == "verified"
+
+
+def test_what_maps_and_patterns_leave_out_is_not_new(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY)")
+    for name, glob in (("run", "log_*"), ("other", "tmp_*")):
+        (tmp_path / f"{name}.toml").write_text(f'[[table]]\nmatch = {{ table = "{glob}" }}\nskip = true\n')
+    common = Options(maps=(str(tmp_path / "run.toml"),))
+    assert migrate(source, target, MigrateOptions(common)).verdict == "verified"
+
+    def ignore(event: Event) -> None:
+        pass
+
+    def new(options: Options | None = None, on_event: Callable[[Event], None] = ignore) -> list[str]:
+        ran = verify(source, target, options or Options(), on_event=on_event)
+        found = [one.object for one in ran.findings if one.code == "V124"]
+        assert ran.verdict == ("differs" if found else "verified"), ran.findings
+        return found
+
+    mysql(source, "CREATE TABLE log_1 (id INT PRIMARY KEY)")
+    assert new() == []
+    assert sync(source, target).verdict == "verified"
+    mysql(source, "CREATE TABLE tmp_1 (id INT PRIMARY KEY)")
+    assert new() == ["tmp_1"]
+    assert new(Options(selection=Selection(exclude=("tmp_*",)), given=frozenset({"exclude"}))) == []
+    other = Options(maps=(str(tmp_path / "other.toml"),), given=frozenset({"maps"}))
+    mysql(source, "DROP TABLE log_1")
+    assert new(other) == []
+
+    def create(event: Event) -> None:
+        if isinstance(event, PhaseEnded) and event.name == "plan":
+            mysql(source, "CREATE TABLE log_2 (id INT); CREATE TABLE tmp_2 (id INT)")
+
+    assert new(other, create) == ["log_2"]

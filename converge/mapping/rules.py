@@ -96,6 +96,10 @@ class Map:
         """The rules that match a table."""
         return self._of("table", table=table.name)
 
+    def skips(self, table: str) -> bool:
+        """Whether a table of this name is not migrated."""
+        return bool(setting(self._of("table", table=table), "skip")[0])
+
     def for_index(self, table: Table, index: Index) -> tuple[Rule, ...]:
         """The rules that match an index."""
         return self._of("index", table=table.name, index=index.name, kind=index.kind)

@@ -107,7 +107,7 @@ class Draft:
 
     def _take(self) -> list[Table]:
         """The tables that the plan is about, with their names in the target."""
-        taken = [table for table in self.catalog.tables if self.inputs.takes(table)]
+        taken = [table for table in self.catalog.tables if self.inputs.takes(table.name)]
         if self.evidence.existing is not None:
             self.loading = loading = match(self.catalog, taken, self.map, self.evidence.existing)
             self.catalog, self.map = loading.catalog, loading.map

@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
-from converge.mapping.rules import Map, setting
+from converge.mapping.rules import Map
 from converge.model.arguments import Checked
-from converge.model.catalog import Catalog, Table
+from converge.model.catalog import Catalog
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.finding import Finding
 from converge.model.plan import Compression
@@ -84,9 +84,9 @@ class Inputs:
     may_hold_rows: bool = False
     """Whether planned tables may exist, and hold rows: an interrupted run's, or to be removed."""
 
-    def takes(self, table: Table) -> bool:
+    def takes(self, table: str) -> bool:
         """Whether the plan is about the table, by the options and the map."""
-        return self.selection.takes(table.name) and not setting(self.map.for_table(table), "skip")[0]
+        return self.selection.takes(table) and not self.map.skips(table)
 
     @property
     def target_version(self) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.arguments import Checked, Within
-from converge.model.catalog import Table
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.model.evidence import Evidence
@@ -205,8 +204,7 @@ class Run:
         before = self.ledger.position()
         here, catalog = self.prepared.source, self.prepared.inputs.catalog
         now, self._require_schema = take_snapshot(here, catalog, self.plan, workers.everyone, self.result)
-        takes = self.prepared.inputs.takes
-        self.result.findings += created(here, catalog, lambda name: takes(Table(name, "", ())))
+        self.result.findings += created(here, catalog, self.prepared.inputs.takes)
         # Later numbers do no harm, and no lock has to wait for tables that are opened.
         numbered = {one.table for one in self.plan.identities if one.auto_increment}
         self.numbers = next_values(here, sorted(numbered))

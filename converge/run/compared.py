@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +13,7 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, TargetError, UsageError, first_of
+from converge.mapping.read import load_documents
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -51,6 +52,8 @@ class Compared:
     catalog: Catalog
     """The source as it is now."""
     plan: Plan
+    takes: Callable[[str], bool]
+    """Whether a table of this name, which is new in the source, is meant, by the maps and the options."""
     run: Recorded | None
     """The run that the target is compared with; None where the ledger knows of none."""
     findings: tuple[Finding, ...]
@@ -71,21 +74,20 @@ def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Record
     if not isinstance(run, Recorded):
         return run
     # A table that this run would have taken, had it been there, is no earlier run's any more.
-    run = replace(
-        run,
-        elsewhere={
-            name: other for name, other in run.elsewhere.items() if other > run.run or not _takes(run, name)
-        },
-    )
+    takes = _takes(run)
+    elsewhere = {name: other for name, other in run.elsewhere.items() if other > run.run or not takes(name)}
+    run = replace(run, elsewhere=elsewhere)
     if run.plan.targets and not run.own:
         message = f"later runs have made all tables of run {run.run} again"
         raise UsageError(message, code=Code.T010, hint="leave out --run")
     return run
 
 
-def _takes(run: Recorded, name: str) -> bool:
-    """Whether the run's --include and --exclude mean the table."""
-    return Selection(run.options.include, run.options.exclude).takes(name)
+def _takes(run: Recorded, *others: Selection) -> Callable[[str], bool]:
+    """Whether the run's maps, its --include and --exclude, and other selections mean a table of a name."""
+    map_ = load_documents(run.options.documents)
+    selections = Selection(run.options.include, run.options.exclude), *others
+    return lambda name: not map_.skips(name) and all(one.takes(name) for one in selections)
 
 
 @contextmanager
@@ -131,7 +133,7 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
             raise blocked(blocks)
         yield Compared(
             prepared.source, prepared.target, prepared.inputs.facts, prepared.inputs.catalog, prepared.plan,
-            run if isinstance(run, Recorded) else None, (note,),
+            prepared.inputs.takes, run if isinstance(run, Recorded) else None, (note,),
         )  # fmt: skip
 
 
@@ -147,15 +149,15 @@ def _by_run(
     notes = [(Code.V110, f"compared by the plan of run {run.run}, which began {run.started}", "")]
     if run.source != str(source):
         notes.append((Code.V114, f"run {run.run} is of {run.source}; this is {source}", ""))
-    plan = narrowed(run.plan, run.own)
+    plan, takes = narrowed(run.plan, run.own), _takes(run)
     if options.given & {"include", "exclude"}:
-        plan = _selected(plan, known, options.selection)
+        plan, takes = _selected(plan, known, options.selection), _takes(run, options.selection)
         if len(plan.tables) < len(run.plan.tables):
             words = said(len(plan.tables), "are compared", "table", of=f"the run's {len(run.plan.tables):,}")
             words = f"only {words}"
             notes.append((Code.V114, words, ""))
     return Compared(
-        here, there, read_target(there, plan.schema), catalog, replace(plan, source=str(source)), run,
+        here, there, read_target(there, plan.schema), catalog, replace(plan, source=str(source)), takes, run,
         (*(Finding(code, "note", "plan", message, hint) for code, message, hint in notes), *others_of(run)),
     )  # fmt: skip
 
@@ -330,10 +332,7 @@ class Scope:
 
     def takes(self, name: str) -> bool:
         """Whether a table of this name, which is new, is meant."""
-        return self.partly is None and self._means(name)
-
-    def _means(self, name: str) -> bool:
-        return self._both.run is None or _takes(self._both.run, name)
+        return self.partly is None and self._both.takes(name)
 
     @property
     def partly(self) -> str | None:
@@ -362,9 +361,8 @@ class Scope:
                 why = known.get(("table", name), "left out of this comparison")
                 yield NotCompared("table", name, why)
             else:
-                why = known.get(
-                    ("table", name), _NEW if self._means(name) else "the run's options leave it out"
-                )
+                left_out = "the maps or options leave it out"
+                why = known.get(("table", name), _NEW if self._both.takes(name) else left_out)
                 if name.lower() in free and name not in elsewhere:
                     why += "; the target has a table of this name, too"
                 yield NotCompared("table", name, why)
