@@ -821,3 +821,25 @@ def test_many_long_keys_fit_the_packets_of_the_source(databases: tuple[str, str]
     assert ran.code == 0, ran.err
     judged = compare(source, target)
     assert judged.equal, str(judged)
+
+
+def test_labels_that_a_map_makes_another_keys_take_no_row(databases: tuple[str, str], tmp_path: Path) -> None:
+    """Once their row is gone, only the log's key says that the other row has to come back."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (e ENUM('legacy', 'active'), n INT, PRIMARY KEY (e, n));"
+        "INSERT INTO t VALUES ('active', 1)",
+    )
+    map_ = tmp_path / "map.toml"
+    map_.write_text(
+        '[[column]]\nmatch = { table = "t", column = "e" }\nto = "text"\n'
+        "using = \"IF({} = 'legacy', 'active', {})\"\n",
+        "utf-8",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_))
+    assert ran.code == 0, ran.err
+    with opened(parse(source), parse(target), Options(), silent) as open_:
+        mysql(source, "INSERT INTO t VALUES ('legacy', 1); DELETE FROM t WHERE e = 'legacy'")
+        with open_.epochs.next():
+            assert postgres(target, "SELECT * FROM t") == [("active", 1)]

@@ -75,8 +75,7 @@ class Followed:
     changed: str = ""
     """`changed_keys`: MySQL condition of rows after which the whole table goes with each change."""
     hidden: str = ""
-    """The same of keys that the log gives: without columns by whose literals all rows are found that arrive
-    with such a key."""
+    """The same of keys that the log gives, as far as their literals tell it."""
     spelled: tuple[bool, ...] = ()
     """Of the key's columns, whether rows are found by another spelling, too: `has_two_spellings`."""
 
@@ -262,8 +261,8 @@ def _followed(
     found = tuple(one for one in literals if one is not None)
     texts = tuple(of_text(one, to.target_type) for one, to in zip(columns, table.keys, strict=True))
     changed = changed_keys(table.keys, catalog)
-    # The literal of an ENUM is its label, which is no number: the log tells its error value.
-    hidden = changed_keys([one for one in alone if catalog.column(one.source).type != "enum"], catalog)
+    # It asks for the number, and the literal of an ENUM is its label: the log tells its error value.
+    hidden = changed_keys(alone, catalog, without="empty_label")
     made = Followed(
         number, table, own, watched, found, texts, held=held, changed=changed, hidden=hidden, spelled=spelled
     )  # fmt: skip

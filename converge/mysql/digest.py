@@ -95,12 +95,12 @@ def change_counts(table: TablePlan) -> list[str]:
     return [f"IFNULL(SUM({change.where}),0)" for column in table.columns for change in column.changes]
 
 
-def changed_keys(keys: Sequence[ColumnPlan], known: Table) -> str:
+def changed_keys(keys: Sequence[ColumnPlan], known: Table, *, without: str = "") -> str:
     """MySQL condition of rows in whose key one of these columns arrives as another value, which may be
-    another row's, too, and does not find them in the source; empty where none does."""
+    another row's, too, and does not find them in the source, but for one trap's; empty where none does."""
     # No two UUIDs are one when their bytes are swapped, and the way back swaps them again.
-    changes = (change for column in keys for change in column.changes if change.trap != "swapped_uuid")
-    found = [change.where for change in changes]
+    harmless = ("swapped_uuid", without)
+    found = [change.where for column in keys for change in column.changes if change.trap not in harmless]
     found += [_other_uuid(one, known.column(one.source)) for one in keys if one.target_type == "uuid"]
     return " OR ".join(f"({condition})" for condition in found if condition)
 
