@@ -684,3 +684,104 @@ def test_foreign_keys_that_the_cutover_validates_are_held(databases: tuple[str, 
     assert converge("cutover", *ends, "--stop", "true").code == 0
     postgres(target, "DELETE FROM users WHERE id = 4")
     assert counts(rollback(databases, "--apply", "--yes")) == {"users": (0, 0, 1), "audit": (0, 0, 1)}
+
+
+def test_orphans_of_before_end_nothing(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE users (id INT PRIMARY KEY); INSERT INTO users VALUES (1), (2);"
+        "CREATE TABLE audit (id INT PRIMARY KEY, u INT, note TEXT, FOREIGN KEY (u) REFERENCES users (id));"
+        "CREATE TABLE log (u INT, note TEXT, FOREIGN KEY (u) REFERENCES users (id));"
+        "INSERT INTO log VALUES (1, 'x'), (2, 'x'); INSERT INTO audit VALUES (1, 1, 'x');"
+        "SET foreign_key_checks = 0; INSERT INTO audit VALUES (9, 99, 'x'); INSERT INTO log VALUES (98, 'x')",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--exclude", "users")
+    assert ran.code == 0, ran.err
+    assert rollback(databases, "--prepare").code == 0
+    postgres(target, "UPDATE audit SET note = 'y'; UPDATE log SET note = 'y' WHERE u <> 2")
+    assert counts(rollback(databases, "--apply", "--yes")) == {"audit": (0, 2, 0), "log": (2, 0, 2)}
+    postgres(target, "UPDATE audit SET note = 'z'; INSERT INTO log VALUES (2, 'z'), (98, 'z')")
+    script = tmp_path / "back.sql"
+    for options in (["--apply", "--yes"], ["--sql", str(script)]):
+        ran = rollback(databases, *options)
+    with pytest.raises(Exception, match="log: rows without a parent"):
+        mysql(source, script.read_text("utf-8"))
+    ran = rollback(databases, "--apply", "--yes")
+    assert (ran.code, "1 row of the source would" in ran.err, "log.u (98): 1 row" in ran.err) == (
+        4,
+        True,
+        True,
+    )
+
+
+def test_rows_of_a_table_without_a_key_lose_no_parent(databases: tuple[str, str]) -> None:
+    """Whatever the order of the tables: what is an orphan by the rollback was none before."""
+    tables = (
+        "CREATE TABLE {0}p (id INT PRIMARY KEY); CREATE TABLE {1}c (u INT, v INT, "
+        "CONSTRAINT {1}f FOREIGN KEY (u) REFERENCES {0}p (id));"
+        "INSERT INTO {0}p VALUES (1); INSERT INTO {1}c VALUES (1, 1), (1, 1);"
+    )
+    prepared(databases, tables.format("a", "b") + tables.format("d", "c"))
+    for parent, child in ("ap", "bc"), ("dp", "cc"):
+        foreign_key = f"ALTER TABLE {child} DROP CONSTRAINT {child[0]}f"
+        postgres(databases[1], f"{foreign_key}; DELETE FROM {parent}; UPDATE {child} SET v = 2")
+    ran = rollback(databases, "--apply", "--yes")
+    assert (ran.code, *(f"{one}.u (1): 2 rows" in ran.err for one in ("bc", "cc"))) == (4, True, True), (
+        ran.err
+    )
+
+
+def test_servers_that_ask_for_keys_and_other_texts_take_what_comes_back(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """The values of both sides of a foreign key are noted, of which the parent's may be longer."""
+    source, target = databases
+    mysql(source, f"ALTER DATABASE {source.rpartition('/')[2]} CHARACTER SET latin1")
+    prepared(
+        databases,
+        "CREATE TABLE p (id INT PRIMARY KEY, code VARCHAR(64) UNIQUE) CHARACTER SET utf8mb4;"
+        "CREATE TABLE c (id INT PRIMARY KEY, code VARCHAR(32), "
+        "  CONSTRAINT `ж` FOREIGN KEY (code) REFERENCES p (code)) CHARACTER SET utf8mb4;"
+        "INSERT INTO p VALUES (1, REPEAT('x', 64)), (2, 'a'); INSERT INTO c VALUES (1, 'a')",
+    )
+    script = tmp_path / "back.sql"
+    with settings(source, {"sql_require_primary_key": "1"}):
+        postgres(target, "UPDATE p SET code = repeat('ю', 64) WHERE id = 1; INSERT INTO c VALUES (2, 'a')")
+        assert counts(rollback(databases, "--apply", "--yes")) == {"p": (0, 1, 0), "c": (1, 0, 0)}
+        postgres(target, "DELETE FROM p WHERE id = 1; INSERT INTO c VALUES (3, 'a')")
+        assert rollback(databases, "--sql", str(script)).code == 0
+        mysql(source, script.read_text("utf-8"))
+    assert mysql(source, "SELECT id FROM p UNION ALL SELECT id FROM c") == [(2,), (1,), (2,), (3,)]
+
+
+def test_parents_that_are_not_there_or_not_readable(databases: tuple[str, str]) -> None:
+    source, target = databases
+    name = source.rpartition("/")[2]
+    mysql(
+        source,
+        f"CREATE DATABASE {name}_x; CREATE TABLE {name}_x.far (id INT PRIMARY KEY);"
+        "SET foreign_key_checks = 0;"
+        "CREATE TABLE c (id INT PRIMARY KEY, a INT, b INT, FOREIGN KEY (a) REFERENCES nowhere (id), "
+        f"CONSTRAINT far FOREIGN KEY (b) REFERENCES {name}_x.far (id)); INSERT INTO c VALUES (1, 7, NULL); "
+        f"INSERT INTO {name}_x.far VALUES (8); "
+        f"CREATE USER {name}_u; GRANT ALL ON {name}.* TO {name}_u; GRANT RELOAD, PROCESS ON *.* TO {name}_u",
+    )
+    user = source.replace("root@", f"{name}_u@")
+    assert user != source
+    ends = (user, target)
+    try:
+        ran = converge("migrate", "--source", source, "--target", target)
+        assert ran.code == 0, ran.err
+        ran = rollback(ends, "--prepare")
+        found = {(one["code"], one["object"]): one for one in ran.json["findings"]}
+        assert "does not exist" in found["V130", "c.a"]["message"], ran.out
+        grant = f"GRANT SELECT ON `{name}_x`.`far` TO '{name}_u'@'%';"
+        assert found["V134", "c.b"]["hint"] == grant, ran.out
+        postgres(target, "INSERT INTO c VALUES (2, 7, 8)")
+        ran = rollback(ends, "--apply", "--yes")
+        assert (ran.code, "error[S004]" in ran.err, grant in ran.err) == (4, True, True), ran.err
+        mysql(source, grant)
+        assert counts(rollback(ends, "--apply", "--yes")) == {"c": (1, 0, 0)}
+    finally:
+        mysql(source, f"DROP TABLE c; DROP USER {name}_u; DROP DATABASE {name}_x")

@@ -94,6 +94,10 @@ class Privileges:
         """The statement that gives a privilege on the whole database."""
         return f"GRANT {privilege} ON {my_name(self.granted_as)}.* TO {self.account};"
 
+    def grant_reading(self, database: str, table: str) -> str:
+        """The statement that lets the user read a table of any database."""
+        return f"GRANT SELECT ON {my_name(database, table)} TO {self.account};"
+
     @property
     def unreadable(self) -> tuple[str, ...]:
         """Kinds of object whose inventory would be incomplete."""
@@ -176,8 +180,7 @@ def _unreadable_table(own: Privileges, table: str) -> Finding:
     message = f"{own.account} may not read it, or it is not there"
     if table in own.partly:
         message = f"{own.account} may read some of its columns; the others would be missing in silence"
-    grant = f"GRANT SELECT ON {my_name(own.name, table)} TO {own.account};"
-    return _unreadable(own, table, message, grant)
+    return _unreadable(own, table, message, own.grant_reading(own.name, table))
 
 
 def _unreadable(own: Privileges, object_: str, message: str, grant: str, evidence: str = "") -> Finding:

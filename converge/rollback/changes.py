@@ -119,6 +119,7 @@ class Changed:
         self.key = noted_by(table)
         self._changed_keys = changed_keys(table.keys, known)
         self._all = [one.name for one in known.columns if not one.generated]
+        self._computed = {one.name for one in known.columns if one.generated}
         self.columns = [one for one in table.columns if one.source in self._all and not one_way(one)]
         computed = (one for one in table.columns if one.generated)
         back = {one.source for one in (*self.columns, *self.key, *computed)}
@@ -349,17 +350,23 @@ class Changed:
         for one, sets in changes:
             if not self._unique & sets.keys():
                 made.add("update", self._update(self._name, one, sets), 1, [one.key])
-        both = [one.literals for one, _ in changes]
-        if lost := gone + both:
-            self._gather(made, "before", self._where(lost))
-        if come := [one.literals for one in new] + both:
-            self._gather(made, "after", self._where(come))
+        # What the source computes may change with any column.
+        both = [(one.literals, sets.keys() | self._computed) for one, sets in changes]
+        for place, whole in (("before", gone), ("after", [one.literals for one in new])):
+            for key, columns in self._joined(place):
+                if found := whole + [one for one, differ in both if not differ.isdisjoint(columns)]:
+                    made.add(place, key.gather(self._where(found), after=place == "after"))
 
-    def _gather(self, made: Script, place: str, condition: str) -> None:
-        """Notes values of foreign keys of these rows."""
+    def _joined(self, place: str) -> Iterator[tuple[Joining, tuple[str, ...]]]:
+        """The foreign keys of which values are to be noted, with the table's columns of them."""
         for key in self._joining:
-            for statement in key.gather(self.table.source, condition, after=place == "after"):
-                made.add(place, statement)
+            if columns := key.columns_of(self.table.source, after=place == "after"):
+                yield key, columns
+
+    def gather_orphans(self) -> Iterator[str]:
+        """Before the statements of all tables: what has no parent already, of a table without a key."""
+        if not self.key:
+            yield from (key.gather_orphans for key, _ in self._joined("after"))
 
     def _sets(self, pair: _Pair) -> dict[str, str]:
         """The columns that differ, with their values."""
@@ -430,7 +437,8 @@ class Changed:
         same = " AND ".join(f"own.{name}=kept.{name}" for name in self._key_names)
         # Not a join: IS NULL is also true of 0000-00-00.
         others = f"NOT EXISTS (SELECT 1 FROM {_KEYS} AS kept WHERE {same})"
-        self._gather(made, "delete", others)
+        for key, _ in self._joined("delete"):
+            made.add("delete", key.gather(others, after=False))
         made.add("delete", f"DELETE own FROM {self._name} AS own WHERE {others}", left)
         made.add("delete", f"DROP TEMPORARY TABLE {_KEYS}")
 
@@ -487,4 +495,5 @@ class Changed:
             made.add("delete", f"DELETE FROM {self._name} WHERE {digest}='{one}' LIMIT {rows}", rows)
         self._insert(made, [*new.elements()])
         for place in ("before", "after") if made.rows else ():
-            self._gather(made, place, "TRUE")
+            for key, _ in self._joined(place):
+                made.add(place, key.gather("TRUE", after=place == "after"))

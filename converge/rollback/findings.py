@@ -32,7 +32,8 @@ def obstacles(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
     """What does not come back, or not as it is, and what has to be done before anything can."""
     yield from losses(both, tables)
     yield from _shared_keys(both, tables)
-    yield from unsure_parents(both, tables)
+    own = read_privileges(both.source, both.catalog.database)
+    yield from unsure_parents(both, own, tables)
     names = {table.source for table in tables}
     yield from filter(
         None, (without_transactions(table) for table in both.catalog.tables if table.name in names)
@@ -40,7 +41,6 @@ def obstacles(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
     for words, statement in acting_triggers(both):
         message = f"{words}: it would act on the rows that come back"
         yield Finding(Code.V131, "note", "source", message, statement)
-    own = read_privileges(both.source, both.catalog.database)
     if lacking := [one for one in WRITING if not own.may(one)]:
         message = f"the user lacks {', '.join(lacking)}, which only --apply needs"
         yield Finding(Code.V134, "note", "source", message, own.grant(", ".join(lacking)))

@@ -2,14 +2,19 @@
 
 MySQL does not check them meanwhile, as tables come back one after the other. The values that may have lost
 their parent are gathered beside the tables: those of parents before they change, and those of children when
-they have changed. So what is looked at grows with the changes, and orphans of before are left alone.
+they have changed. So what is looked at grows with the changes, and orphans of before are left alone; in a
+table without a key, of which all rows are looked at, they are counted first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
 
 from converge.codes import Code
 from converge.model.endpoint import parse
@@ -17,14 +22,19 @@ from converge.model.finding import Finding
 from converge.model.quote import my_name, my_text, pg_name
 from converge.model.recorded import Recorded
 from converge.model.table_plan import TablePlan
-from converge.mysql.query import rows
+from converge.mysql.privileges import Privileges
+from converge.mysql.query import fetch, rows
 from converge.postgres.existing import read_existing
 from converge.postgres.made import unchecked_keys
 from converge.postgres.recorded import last_recorded
 from converge.run.compared import Compared
 
-FAILING = "`converge_orphans`"
+_FAILING = "`converge_orphans`"
 """A table of texts that are unique, for `require_parents`."""
+# Names have characters that the database's own character set may not have.
+BEGIN_FAILING = f"CREATE TEMPORARY TABLE {_FAILING} (why VARCHAR(300) PRIMARY KEY) CHARACTER SET utf8mb4"
+_MISSING, _DENIED = (1054, 1146), (1142, 1143)
+"""Errors: no such column or table, and no privilege to read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,10 @@ class Joining:
     parent: tuple[str, str]
     columns: tuple[str, ...]
     parent_columns: tuple[str, ...]
+    dangling: bool = False
+    """Whether there is no such parent: a session without checks may make such a key."""
+    denied: tuple[tuple[str, str], ...] = ()
+    """The tables of both that the user may not read."""
 
     def __str__(self) -> str:
         columns = ", ".join(self.columns)
@@ -55,48 +69,80 @@ class Joining:
 
     @property
     def begin(self) -> str:
-        """The statement that makes the place for its values."""
-        values = ",".join(f"{my_name(one)} AS v{place}" for place, one in enumerate(self.columns))
-        return f"CREATE TEMPORARY TABLE {self._values} AS SELECT {values} FROM {_full(self.child)} LIMIT 0"
+        """The statement that makes the place for its values, of which either side may have the longer ones.
 
-    def gather(self, table: str, condition: str, *, after: bool) -> Iterator[str]:
-        """Statements that note the values of rows of the source's table, called `own` in the condition:
-        before they change those of a parent, afterwards those of a child."""
+        It has a key for servers that ask for one (sql_require_primary_key).
+        """
+        sides = (
+            f"SELECT {','.join(f'{my_name(one)} AS v{place}' for place, one in enumerate(columns))} "
+            f"FROM {_full(table)} WHERE FALSE"
+            for table, columns in ((self.child, self.columns), (self.parent, self.parent_columns))
+        )
+        return (
+            f"CREATE TEMPORARY TABLE {self._values} (n BIGINT AUTO_INCREMENT PRIMARY KEY, "
+            f"was_orphan BOOLEAN NOT NULL DEFAULT FALSE) AS {' UNION ALL '.join(sides)}"
+        )
+
+    def columns_of(self, table: str, *, after: bool) -> tuple[str, ...]:
+        """Those of the source's table whose values have to be gathered: as a parent's before its rows change,
+        as a child's `after` that; none where it is not that side."""
         side, columns = (self.child, self.columns) if after else (self.parent, self.parent_columns)
-        if side == (self.database, table):
-            names = [f"own.{my_name(one)}" for one in columns]
-            filled = " AND ".join(f"{one} IS NOT NULL" for one in names)
-            yield (
-                f"INSERT INTO {self._values} SELECT {','.join(names)} FROM {_full(side)} AS own "
-                f"WHERE ({condition}) AND {filled}"
-            )
+        return columns if side == (self.database, table) else ()
+
+    def gather(self, condition: str, *, after: bool) -> str:
+        """The statement that notes the values of rows of this side, called `own` in the condition."""
+        side, columns = (self.child, self.columns) if after else (self.parent, self.parent_columns)
+        names = [f"own.{my_name(one)}" for one in columns]
+        filled = " AND ".join(f"{one} IS NOT NULL" for one in names)
+        return (
+            f"INSERT INTO {self._values} ({self._listed}) SELECT {','.join(names)} FROM {_full(side)} AS own "
+            f"WHERE ({condition}) AND {filled}"
+        )
+
+    @property
+    def gather_orphans(self) -> str:
+        """The statement that notes the orphans of before."""
+        names = [f"c.{my_name(one)}" for one in self.columns]
+        filled = " AND ".join(f"{one} IS NOT NULL" for one in names)
+        return (
+            f"INSERT INTO {self._values} ({self._listed},was_orphan) SELECT {','.join(names)},TRUE "
+            f"FROM {_full(self.child)} AS c WHERE {filled} AND {self._without_parent(names)}"
+        )
 
     @property
     def orphans(self) -> str:
         """The query of values that have lost their parent, each with how many rows have it."""
-        values = [f"v{place}" for place in range(len(self.columns))]
-        listed = ",".join(values)
+        values = [f"v.v{place}" for place in range(len(self.columns))]
         children = " AND ".join(
-            f"c.{my_name(one)}=v.{value}" for one, value in zip(self.columns, values, strict=True)
-        )
-        parents = " AND ".join(
-            f"p.{my_name(one)}=v.{value}" for one, value in zip(self.parent_columns, values, strict=True)
+            f"c.{my_name(one)}={value}" for one, value in zip(self.columns, values, strict=True)
         )
         return (
-            f"SELECT {listed},COUNT(*) FROM (SELECT DISTINCT {listed} FROM {self._values}) AS v "
-            f"JOIN {_full(self.child)} AS c ON {children} "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {_full(self.parent)} AS p WHERE {parents}) GROUP BY {listed}"
+            f"SELECT {','.join(values)},COUNT(*)-v.orphans "
+            f"FROM (SELECT {self._listed},SUM(was_orphan) AS orphans "
+            f"FROM {self._values} GROUP BY {self._listed}) AS v "
+            f"JOIN {_full(self.child)} AS c ON {children} WHERE {self._without_parent(values)} "
+            f"GROUP BY {','.join(values)},v.orphans HAVING COUNT(*)>v.orphans"
         )
+
+    def _without_parent(self, values: Sequence[str]) -> str:
+        parents = " AND ".join(
+            f"p.{my_name(one)}={value}" for one, value in zip(self.parent_columns, values, strict=True)
+        )
+        return f"NOT EXISTS (SELECT 1 FROM {_full(self.parent)} AS p WHERE {parents})"
 
     @property
     def require_parents(self) -> str:
         """The statement that fails where there are some, as a script has no other way to say so."""
         words = my_text(f"{self.called(self.child)}: rows without a parent by {self.name}")
-        return f"INSERT INTO {FAILING} SELECT {words} UNION ALL SELECT {words} FROM ({self.orphans}) AS o"
+        return f"INSERT INTO {_FAILING} SELECT {words} UNION ALL SELECT {words} FROM ({self.orphans}) AS o"
 
     @property
     def _values(self) -> str:
         return f"`converge_values_{self.number}`"
+
+    @property
+    def _listed(self) -> str:
+        return ",".join(f"v{place}" for place in range(len(self.columns)))
 
 
 def joining(both: Compared, tables: Sequence[TablePlan]) -> list[Joining]:
@@ -112,13 +158,36 @@ def joining(both: Compared, tables: Sequence[TablePlan]) -> list[Joining]:
                 tuple(part[3] for part in parts), tuple(part[6] for part in parts),
             )
         )  # fmt: skip
-    return [key for key in found if any(key.joins(table.source) for table in tables)]
+    return [_tried(both.source, key) for key in found if any(key.joins(table.source) for table in tables)]
 
 
-def unsure_parents(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
-    """Foreign keys that the target does not hold for the source: a row there may lose its parent."""
+def _tried(source: Connection[Any], key: Joining) -> Joining:
+    """With what cannot be read of it."""
+    for table, columns in ((key.child, key.columns), (key.parent, key.parent_columns)):
+        try:
+            fetch(source, f"SELECT {','.join(map(my_name, columns))} FROM {_full(table)} LIMIT 0")
+        except pymysql.err.MySQLError as error:
+            if error.args[0] in _MISSING:
+                key = replace(key, dangling=True)
+            elif error.args[0] in _DENIED:
+                key = replace(key, denied=(*key.denied, table))
+            else:
+                raise
+    return key
+
+
+def unsure_parents(both: Compared, own: Privileges, tables: Sequence[TablePlan]) -> Iterator[Finding]:
+    """Foreign keys that the target does not hold for the source: a row there may lose its parent; and what
+    the user may not read of them."""
     there = _There(both, tables)
     for key in joining(both, tables):
+        if key.dangling:
+            words = f"foreign key {key.name}: {key.called(key.parent)} does not exist, so no row has a parent"
+            yield Finding(Code.V130, "lossy", str(key), f"{words} to lose")
+            continue
+        for table in key.denied:
+            words = f"foreign key {key.name}: the user may not read {key.called(table)}, which --apply does"
+            yield Finding(Code.V134, "note", str(key), words, own.grant_reading(*table))
         if away := [key.called(one) for one in (key.child, key.parent) if there.plan(key, one) is None]:
             why = f"{' and '.join(dict.fromkeys(away))} does not go back"
         elif not there.holds(key):
@@ -137,7 +206,7 @@ def checked_now(both: Compared, tables: Sequence[TablePlan], noted: Set[str]) ->
     return [
         key
         for key in joining(both, tables)
-        if not (later & {key.child[1], key.parent[1]} and there.holds(key))
+        if not (key.dangling or (later & {key.child[1], key.parent[1]} and there.holds(key)))
     ]
 
 

@@ -44,7 +44,7 @@ from converge.rollback.findings import (
     obstacles,
     without_transactions,
 )
-from converge.rollback.parents import FAILING, Joining, checked_now
+from converge.rollback.parents import BEGIN_FAILING, Joining, checked_now
 from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
 from converge.run.blockers import blocked
 from converge.run.compared import Compared, Scope, compared, narrowed, require_whole, unfinished
@@ -154,10 +154,7 @@ def write_rollback(
     """Writes what has changed as a script for the mysql client. Changes neither side."""
     result = Rollback("sql", str(source), str(target))
     with _changes(source, target, options, emit, result) as (_, _, scripts, joining):
-        begin = (
-            f"CREATE TEMPORARY TABLE {FAILING} (why VARCHAR(300) PRIMARY KEY)",
-            *(one.begin for one in joining),
-        )
+        begin = (BEGIN_FAILING, *_begin(scripts, joining))
         write(f"{_SESSION};\nSET NAMES utf8mb4;\nSTART TRANSACTION;\n".encode())
         write("".join(f"{one};\n" for one in begin).encode())
         for _, script in scripts:
@@ -177,6 +174,14 @@ def apply_rollback(
     """
     result = Rollback("apply", str(source), str(target))
     with _changes(source, target, options, emit, result) as (run, here, scripts, joining):
+        if denied := dict.fromkeys(table for one in joining for table in one.denied):
+            own = read_privileges(here, source.database)
+            raise SourceError(
+                f"the user may not read {', '.join(map('.'.join, denied))}, where rows may have no parent; "
+                "nothing has been changed",
+                code=Code.S004,
+                hint="\n".join(own.grant_reading(*table) for table in denied),
+            )
         changes = tuple((changed.table.source, script.rows) for changed, script in scripts if script.rows)
         if approve is not None and changes:
             approve(Removal("change", str(source), changes))
@@ -184,8 +189,8 @@ def apply_rollback(
             cursor.execute("SET SESSION transaction_read_only=0")
             cursor.execute(_SESSION)
             cursor.execute("START TRANSACTION")
-            for one in joining:
-                cursor.execute(one.begin)
+            for begin in _begin(scripts, joining):
+                cursor.execute(begin)
             for changed, script in scripts:
                 if script.rows:
                     emit(Said(f"{changed.table.source}: {script}"))
@@ -201,6 +206,14 @@ def apply_rollback(
             for changed, _ in scripts:
                 changed.forget()
     return result
+
+
+def _begin(scripts: Sequence[tuple[Changed, Script]], joining: Sequence[Joining]) -> Iterator[str]:
+    """The statements before those of all tables."""
+    yield from (one.begin for one in joining)
+    for changed, script in scripts:
+        if script.rows:
+            yield from changed.gather_orphans()
 
 
 @contextmanager
