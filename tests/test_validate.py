@@ -844,3 +844,48 @@ def test_a_streamed_copy_has_the_users_rows_of_an_extensions_table(
     assert (ran.code, "unreviewed" in ran.out) == (1, True), ran.err
     (affected,) = scene.summary()["affected"]
     assert (affected["table"], affected["removed"]) == ("public.spatial_ref_sys", 1)
+
+
+CRON = (
+    "CREATE EXTENSION citext; CREATE SCHEMA cron; CREATE TABLE cron.job (id int);"
+    "INSERT INTO cron.job VALUES (1); ALTER EXTENSION citext ADD TABLE cron.job;"
+    "UPDATE pg_extension SET extconfig = ARRAY['cron.job'::regclass::oid], extcondition = '{\"\"}'"
+    " WHERE extname = 'citext'"
+)
+
+
+@pytest.mark.parametrize("gone", ["DELETE FROM job", "DROP SCHEMA cron CASCADE", "DROP EXTENSION citext"])
+def test_an_extensions_rows_are_at_stake_where_a_revision_names_them(scene: Scene, gone: str) -> None:
+    """A streamed copy has no table of another schema, and so none that a record of it could name."""
+    postgres(scene.url, CRON)
+    revision(scene.folder, "r1", "UPDATE users SET name = 'x' WHERE id = 1")
+    revision(scene.folder, "r2", gone, down="r1")
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    with psycopg.connect(scene.url):
+        ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
+    assert ran.code == 0, ran.err
+    ran = converge("migrations", "run", "r1", *options)
+    assert ran.code == 0, ran.err
+    postgres(scene.url, "TRUNCATE users, identities, other")
+    refused = converge("migrations", "run", *options)
+    assert (refused.code, "cron.job has 1 row" in refused.err) == (3, True), refused.err
+
+
+def test_rows_of_an_extension_that_a_policy_hides(scene: Scene) -> None:
+    postgres(
+        scene.url,
+        CRON + "; ALTER TABLE cron.job ENABLE ROW LEVEL SECURITY;"
+        "DROP ROLE IF EXISTS hidden; CREATE ROLE hidden LOGIN CREATEDB; GRANT USAGE ON SCHEMA cron TO hidden;"
+        "GRANT SELECT, DELETE ON cron.job TO hidden; ALTER TABLE users OWNER TO hidden;"
+        "ALTER TABLE identities OWNER TO hidden; ALTER TABLE other OWNER TO hidden",
+    )
+    postgres(scene.url, f'ALTER DATABASE "{parse(scene.url).database}" OWNER TO hidden')
+    revision(scene.folder, "r1", "UPDATE users SET name = 'x' WHERE id = 1")
+    scene.url = scene.url.replace("postgres@", "hidden@")
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    refused = converge("migrations", "run", *options)
+    assert (refused.code, "public.users has 10,000 rows" in refused.err) == (3, True), refused.err
+    ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
+    assert ran.code == 0, ran.err
+    ran = converge("migrations", "run", *options)
+    assert ran.code == 0, ran.err

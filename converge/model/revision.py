@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from converge.model.definitions import Differs
 from converge.model.documents import document
 
+_WORD = re.compile(r"\w+")
 Direction = Literal["up", "down"]
 State = Literal["applied", "pending", "unknown"]
 Restores = Literal["all", "catalog", "nothing"]
@@ -39,8 +41,17 @@ class Revision:
 
         Else the ledger, which each database has of its own, would be at stake with every `UPDATE`.
         """
-        constants = (node.value for node in ast.walk(ast.parse(self.text)) if isinstance(node, ast.Constant))
-        return any("converge" in str(constant).lower() for constant in constants)
+        return "converge" in self._constants
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words of its texts, in lower case: what is no word of them, it does not name."""
+        return frozenset(_WORD.findall(self._constants))
+
+    @property
+    def _constants(self) -> str:
+        nodes = (node for node in ast.walk(ast.parse(self.text)) if isinstance(node, ast.Constant))
+        return "\n".join(str(node.value).lower() for node in nodes)
 
 
 @dataclass(frozen=True, slots=True)

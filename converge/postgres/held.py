@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,9 +55,10 @@ class Held:
         """How many rows the table has, counted up to `MOST`."""
         return int(value(self._connection, counted(relation.schema, relation.name, relation.condition)))
 
-    def tables(self, without: tuple[str, str], *, ledger: bool) -> list[Relation]:
-        """All that could lose rows, but for this one; partitions are with their table."""
-        found = (Relation(*row) for row in self._rows("held_relations", ledger=ledger))
+    def tables(self, without: tuple[str, str], *, ledger: bool, named: Collection[str]) -> list[Relation]:
+        """All that could lose rows, but for this one; partitions are with their table. Of extensions those
+        that these words name."""
+        found = (Relation(*row) for row in self._rows("held_relations", ledger=ledger, named=[*named]))
         return [one for one in found if (one.schema, one.name) != without]
 
     def used_sequences(self) -> list[str]:

@@ -89,7 +89,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
         with held(place, at.path) as database:
             result.tables = {
                 str(one): rows
-                for one in database.tables(at.table, ledger=revision.names_ledger)
+                for one in database.tables(at.table, ledger=revision.names_ledger, named=revision.words)
                 if (rows := database.rows(one))
             }
             sequences = dict.fromkeys(database.used_sequences(), 1)

@@ -1,5 +1,5 @@
 -- Tables whose rows a revision may touch, with their columns by number, the numbers of their primary key, and which rows
--- count; held_relations.sql says why of an extension's.
+-- count; held_relations.sql says why of an extension's. Where a policy hides its rows, they cannot be looked at.
 SELECT c.oid::bigint, n.nspname, c.relname,
        (SELECT coalesce(jsonb_object_agg(a.attnum, jsonb_build_array(a.attname,
                    format_type(a.atttypid, a.atttypmod))), '{}')
@@ -18,5 +18,5 @@ SELECT c.oid::bigint, n.nspname, c.relname,
    AND (n.nspname <> 'converge' OR %(ledger)s)
    AND n.nspname !~ '^pg_' AND NOT (n.nspname, c.relname::text) = (%(schema)s, %(version_table)s)
    AND (e.oid IS NULL OR e.condition IS NOT NULL AND has_schema_privilege(n.oid, 'USAGE')
-                        AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'))
+                        AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') AND NOT row_security_active(c.oid))
  ORDER BY n.nspname, c.relname

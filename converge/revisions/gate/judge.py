@@ -65,9 +65,13 @@ def judged(
         for revision in revisions:
             judge.read(folder, revision, direction)
         dangers = [danger for danger in judge.dangers if danger.revision not in accepted]
-        refused = {danger.revision for danger in dangers}
-        ledger = any(one.names_ledger for one in revisions if one.id in refused)
-        tables = database.tables(at.table, ledger=ledger) if dangers else []
+        ids = {danger.revision for danger in dangers}
+        refused = [one for one in revisions if one.id in ids]
+        ledger, named = (
+            any(one.names_ledger for one in refused),
+            {word for one in refused for word in one.words},
+        )
+        tables = database.tables(at.table, ledger=ledger, named=named) if dangers else []
         rows = {str(one): rows for one in tables if (rows := database.rows(one))}
         rows |= dict.fromkeys(database.used_sequences() if dangers else (), 0)
         return Judged(tables, rows, dangers)
