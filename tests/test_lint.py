@@ -148,7 +148,8 @@ def test_what_a_map_leaves_to_be_seen_is_said(databases: tuple[str, str], tmp_pa
         "t.a (unique; accents and trailing spaces), t.b (unique; trailing spaces), "
         "t.d (unique; trailing spaces)"
     )
-    assert found["F002"] == "trailing spaces in t.e, t.h; accents in t.f; case and accents in t.g"
+    # What only a trailing space tells apart is said of keys alone.
+    assert found["F002"] == "accents in t.f; case and accents in t.g"
     for column, first, second in [
         ("a", "José", "jose "), ("b", "José", "jose "), ("c", "x", "x "), ("d", "x", "x "),
     ]:  # fmt: skip
@@ -180,11 +181,39 @@ def test_labels_are_found_in_one_spelling(databases: tuple[str, str], tmp_path: 
     assert found["F002"] == (
         "another spelling is an error in job.status, job.kind; case and accents in job.flags, job.plain"
     )
+    (hint,) = (one["hint"] for one in ran.json["findings"] if one["code"] == "F002")
+    assert hint == "ENUM and SET: each label in its own spelling"
     assert not found.keys() & {"F001", "F004"}
     assert mysql(source, "SELECT id FROM job WHERE status = 'OPEN' AND plain = 'U'") == [(1,)]
     with pytest.raises(psycopg.errors.InvalidTextRepresentation):
         postgres(target, "SELECT id FROM job WHERE status = 'OPEN'")
     assert postgres(target, "SELECT id FROM job WHERE plain = 'U'") == []
+
+
+def test_the_hint_for_texts_without_an_index_is_by_their_kind(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id int PRIMARY KEY, s varchar(9) COLLATE utf8mb4_general_ci, e enum('open'),"
+        "  bin varchar(9) COLLATE utf8mb4_bin, c char(9) COLLATE utf8mb4_bin); "
+        "INSERT INTO t VALUES (1, 'Open ', 'open', 'x ', 'x')",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    (found,) = (one for one in ran.json["findings"] if one["code"] == "F002")
+    assert found["message"].partition(": ")[2] == (
+        "case, accents and trailing spaces in t.s; another spelling is an error in t.e"
+    )
+    query, labels = found["hint"].splitlines()
+    assert (query, labels.partition(":")[0]) == (
+        "WHERE lower(rtrim(name)) = lower(rtrim($1))",
+        "ENUM and SET",
+    )
+    query = f"SELECT id FROM t {query.replace('name', 's').replace('$1', '%s')}"
+    for spelling in ("Open", "OPEN ", "open"):
+        assert mysql(source, "SELECT id FROM t WHERE s = %s", spelling) == [(1,)]
+        with psycopg.connect(target) as connection:
+            assert connection.execute(query.encode(), (spelling,)).fetchall() == [(1,)]
 
 
 _NUMBERED = """

@@ -98,6 +98,7 @@ def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
     noted: list[tuple[int, Table, list[_Use]]] = []
     padded: list[str] = []
     others: defaultdict[str, list[str]] = defaultdict(list)
+    ways: set[str] = set()
     for table in tables:
         uses = [one for one in map(partial(_seen, draft, table), _columns(draft, table)) if one.ignored]
         uses += _expressions(draft, table, arrived)
@@ -108,8 +109,10 @@ def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
         ]
         used = {one.name for one in uses}
         for column in table.columns:
-            if column.name not in used and (words := _other(draft, table, column)):
+            if column.name not in used and (other := _other(draft, table, column)):
+                words, way = other
                 others[words].append(f"{table.name}.{column.name}")
+                ways.add(way)
     for _, table, uses in sorted(noted, key=lambda one: (one[0], -one[1].rows_estimate)):
         draft.find(
             Code.F001, table.name, _words(uses), _cures(draft, table, uses),
@@ -118,7 +121,9 @@ def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
     if others:
         listed = "; ".join(f"{words} in {', '.join(names)}" for words, names in others.items())
         message = f"comparisons see what MySQL ignores in columns without an index and in ENUMs: {listed}"
-        draft.find(Code.F002, draft.schema, message, "WHERE lower(name) = lower($1)")
+        # Queries first.
+        hint = "\n".join(sorted(filter(None, ways), reverse=True))
+        draft.find(Code.F002, draft.schema, message, hint)
     if padded:
         message = f"what MySQL ignores in these keys counts in PostgreSQL: {', '.join(padded)}"
         draft.find(Code.F004, draft.schema, message)
@@ -201,16 +206,27 @@ def _leads(source: Table, column: str) -> bool:
     return any(part.column == column and not part.prefix for part in firsts)
 
 
-def _other(draft: Draft, table: Table, column: Column) -> str:
-    """What only MySQL ignores of labels, or of a column that no key has, in words; empty for nothing."""
+def _other(draft: Draft, table: Table, column: Column) -> tuple[str, str] | None:
+    """What only MySQL ignores of labels, or of a column that no key has, in words; and what finds it."""
     loose = ignores_case(column.collation)
     compared = column.type in TEXTUAL and (loose or column.type not in _ENUMS)
     if not compared or not draft.has(table.name, column.name):
-        return ""
-    words = _listed(_seen(draft, table, _Use(column.name, "", column.collation or "", column)).ignored)
-    if not words and loose and draft.decision(table, column).to == "enum":
-        return "another spelling is an error"
-    return words
+        return None
+    seen = _seen(draft, table, _Use(column.name, "", column.collation or "", column)).ignored
+    if column.type in _ENUMS:
+        words = _listed(seen)
+        if not words and draft.decision(table, column).to == "enum":
+            words = "another spelling is an error"
+        return (words, "ENUM and SET: each label in its own spelling") if words else None
+    # Nearly every column ignores trailing spaces, such as each CHAR: keys are what they matter in.
+    return (_listed(seen), _query(seen)) if {*seen} - {SPACES} else None
+
+
+def _query(seen: Sequence[str]) -> str:
+    """The condition that finds a text in PostgreSQL as in MySQL; empty where no function does."""
+    text = "rtrim({})" if SPACES in seen else "{}"
+    text = f"lower({text})" if CASE in seen else text
+    return f"WHERE {text.format('name')} = {text.format('$1')}" if text != "{}" else ""
 
 
 def _seen(draft: Draft, table: Table, use: _Use) -> _Use:
