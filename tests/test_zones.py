@@ -89,3 +89,79 @@ def test_a_zero_time_is_zero_in_every_zone(databases: tuple[str, str], tmp_path:
         ]  # fmt: skip
     finally:
         mysql(source, "SET GLOBAL time_zone = %s", zone)
+
+
+NULLS = """
+CREATE TABLE visit (
+  id INT PRIMARY KEY, at TIMESTAMP NULL,
+  shift VARCHAR(9) AS (CASE WHEN HOUR(at) >= 20 THEN 'night' END) VIRTUAL,
+  named VARCHAR(9) AS (shift) VIRTUAL, half INT AS (IF(HOUR(at) >= 20, 5 / 2, NULL)) VIRTUAL);
+INSERT INTO visit (id, at) VALUES
+  (1, '2001-02-03 21:00:00'), (2, '2001-02-03 05:00:00'), (3, NULL), (4, '2001-02-03 12:00:00')
+"""
+NULLS_MAP = """
+[[column]]
+match = { column = "named" }
+using = "CONCAT({}, '!')"
+[[column]]
+match = { column = "half" }
+using = "COALESCE({}, 0)"
+"""
+
+
+def test_null_is_what_is_null_in_the_servers_zone(databases: tuple[str, str], tmp_path: Path) -> None:
+    """Row 1 has a value in the server's zone only, row 2 in UTC only."""
+    source, target = databases
+    ((zone,),) = mysql(source, "SELECT @@GLOBAL.time_zone")
+    mysql(source, "SET GLOBAL time_zone = '+08:00'")
+    try:
+        mysql(source, NULLS)
+        map_ = tmp_path / "map.toml"
+        map_.write_text(NULLS_MAP)
+        asked = converge("plan", "--source", source, "--target", target, "--map", str(map_), "--json")
+        told = {(one["code"], one["object"]) for one in asked.json["findings"] if one["severity"] == "block"}
+        assert told == {("V048", "visit.half")}
+        mysql(source, "ALTER TABLE visit DROP half")
+        ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_), "--json")
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+        assert postgres(target, "SELECT id, shift, named FROM visit ORDER BY id") == [
+            (1, "night", "night!"), (2, None, None), (3, None, None), (4, None, None),
+        ]  # fmt: skip
+    finally:
+        mysql(source, "SET GLOBAL time_zone = %s", zone)
+
+
+SECONDS = """
+CREATE TABLE visit (
+  id INT PRIMARY KEY, at DECIMAL(16,3), wall DATETIME NULL,
+  entered DATETIME(3) AS (FROM_UNIXTIME(at)) VIRTUAL, hour TINYINT AS (HOUR(FROM_UNIXTIME(at))) VIRTUAL,
+  day VARCHAR(40) AS (FROM_UNIXTIME(at, CONCAT('%d, ', '(%H) from_unixtime(at)'))) VIRTUAL,
+  apart INT AS (TIMESTAMPDIFF(HOUR, wall, FROM_UNIXTIME(at))) VIRTUAL,
+  moment TIMESTAMP(3) AS (IF(at < 1, NULL, FROM_UNIXTIME(at))) VIRTUAL, noted TIMESTAMP AS (wall) VIRTUAL,
+  later TIMESTAMP AS (IF(id > 1, wall + INTERVAL 1 HOUR, wall)) VIRTUAL);
+INSERT INTO visit (id, at, wall) VALUES
+  (1, 0, '2001-02-03 10:00:00'), (2, 0.5, '2001-02-03 10:00:00'), (3, NULL, NULL),
+  (4, 981190800.125, '2001-02-03 10:00:00'), (5, 2147483647, '2001-02-03 10:00:00')
+"""
+SECONDS_SHOWN = "SELECT id, entered, hour, day, apart, {} FROM visit ORDER BY id"
+
+
+def test_seconds_since_1970_are_shown_in_the_servers_zone(both_databases: tuple[str, str]) -> None:
+    """FROM_UNIXTIME, and a DATETIME that becomes a TIMESTAMP, go by the session's zone, too."""
+    source, target = both_databases
+    ((zone,),) = mysql(source, "SELECT @@GLOBAL.time_zone")
+    mysql(source, "SET GLOBAL time_zone = '+08:00'")
+    try:
+        mysql(source, SECONDS)
+        ran = converge("migrate", "--source", source, "--target", target, "--json")
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+        noted = {one["object"] for one in ran.json["findings"] if one["code"] == "P141"}
+        moments = ("moment", "noted", "later")
+        assert noted == {f"visit.{name}" for name in ("entered", "hour", "day", "apart", *moments)}
+        here, there = (
+            SECONDS_SHOWN.format(", ".join(f"{name}{zone}" for name in moments))
+            for zone in ("", " AT TIME ZONE INTERVAL '8 hours'")
+        )
+        assert postgres(target, there) == mysql(source, here)
+    finally:
+        mysql(source, "SET GLOBAL time_zone = %s", zone)

@@ -12,6 +12,7 @@ from itertools import takewhile
 from typing import Literal
 
 from converge.model.extent import Extent
+from converge.model.quote import my_name
 
 RoutineKind = Literal["trigger", "procedure", "function", "event"]
 
@@ -42,12 +43,18 @@ class Column:
     generated: str | None = None
     generated_stored: bool = False
     zoned: str = ""
-    """MySQL expression of a VIRTUAL column over TIMESTAMP in the server's time zone; empty for UTC."""
+    """MySQL expression in the server's time zone of a VIRTUAL column whose values depend on the session's;
+    empty for UTC."""
     invisible: bool = False
     charset: str | None = None
     collation: str | None = None
     srid: int | None = None
     comment: str = ""
+
+    @property
+    def sql(self) -> str:
+        """MySQL expression of its value, of a VIRTUAL column in the server's time zone."""
+        return f"({self.zoned})" if self.zoned else my_name(self.name)
 
     @property
     def initial(self) -> str | None:

@@ -236,7 +236,7 @@ def counter_values(connection: Connection[Any], counters: Mapping[str, str]) -> 
 
 
 _UTC = frozenset({"UTC", "Etc/UTC", "+00:00"})
-_NAME_OR_TEXT = re.compile(r"'(?:[^'\\]|\\.|'')*'|`((?:[^`]|``)+)`", re.DOTALL)
+_ZONED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`((?:[^`]|``)+)`|\w*\(|.", re.DOTALL)
 
 
 def server_zone(connection: Connection[Any]) -> str:
@@ -253,7 +253,7 @@ def utc_offsets(connection: Connection[Any], zone: str) -> tuple[int, ...]:
 
 
 def with_zone(columns: Sequence[Column], zone: str) -> tuple[Column, ...]:
-    """The columns, with an expression for those whose values hang on the session's zone."""
+    """The columns, with an expression for those whose values depend on the session's zone."""
     if not zone:
         return tuple(columns)
     by_name = {column.name: column for column in columns}
@@ -262,19 +262,53 @@ def with_zone(columns: Sequence[Column], zone: str) -> tuple[Column, ...]:
 
 def _zoned(column: Column, columns: Mapping[str, Column], zone: str) -> str:
     """The column's expression in the server's zone; empty where none is needed."""
-    if not column.generated or column.generated_stored or column.type == "timestamp":
+    if not column.generated or column.generated_stored:
         return ""
-
-    def there(found: re.Match[str]) -> str:
-        other = columns.get((found[1] or "").replace("``", "`"))
-        if other is None:
-            return found[0]
-        if other.type == "timestamp":
-            # A zero TIMESTAMP is that in every zone, and CONVERT_TZ makes NULL of it.
-            name = my_name(other.name)
-            return f"IF({name}=0,{name},CONVERT_TZ({name},'+00:00',{my_text(zone)}))"
-        inner = _zoned(other, columns, zone)
-        return f"({inner})" if inner else found[0]
-
-    text = _NAME_OR_TEXT.sub(there, column.generated)
+    alone = _ZONED.fullmatch(column.generated)
+    copied = alone and columns.get((alone[1] or "").replace("``", "`"))
+    if copied and column.type == copied.type == "timestamp":
+        return _zoned(copied, columns, zone)
+    # The calls that are open, each with its arguments so far; the first one stands for the expression.
+    calls = [["", ""]]
+    for token in _ZONED.finditer(column.generated):
+        if token[0].endswith("("):
+            calls.append([token[0], ""])
+        elif token[0] == "," and len(calls) > 1:
+            calls[-1].append("")
+        elif token[0] == ")":
+            name, *arguments = calls.pop()
+            calls[-1][-1] += _local_call(name, arguments, zone)
+        else:
+            other = columns.get((token[1] or "").replace("``", "`"))
+            calls[-1][-1] += _local_value(other, columns, zone) if other else token[0]
+    text = calls[0][1]
+    if column.type == "timestamp":
+        return _converted(f"({text})", zone, "+00:00")
     return "" if text == column.generated else text
+
+
+def _local_value(column: Column, columns: Mapping[str, Column], zone: str) -> str:
+    """What a session in the server's zone reads of a column."""
+    inner = _zoned(column, columns, zone)
+    value = f"({inner})" if inner else my_name(column.name)
+    return _converted(value, "+00:00", zone) if column.type == "timestamp" else value
+
+
+def _local_call(name: str, arguments: Sequence[str], zone: str) -> str:
+    """A call as a session in the server's zone computes it."""
+    if name.lower() != "from_unixtime(":
+        return f"{name}{','.join(arguments)})"
+    time = f"from_unixtime({arguments[0]})"
+    # CONVERT_TZ takes the first second of 1970 for none (8.0.15, 8.0.33).
+    first = f"{_moved(f'({time} + INTERVAL 1 SECOND)', '+00:00', zone)} - INTERVAL 1 SECOND"
+    local = f"IF({time}<'1970-01-01 00:00:01',{first},{_moved(time, '+00:00', zone)})"
+    return f"DATE_FORMAT({local},{arguments[1]})" if arguments[1:] else local
+
+
+def _converted(time: str, zone: str, other: str) -> str:
+    """A time of one zone in another: a zero one is that in every zone, and CONVERT_TZ makes NULL of it."""
+    return f"IF({time}=0,{time},{_moved(time, zone, other)})"
+
+
+def _moved(time: str, zone: str, other: str) -> str:
+    return f"CONVERT_TZ({time},{my_text(zone)},{my_text(other)})"

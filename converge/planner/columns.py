@@ -249,7 +249,7 @@ def _notes(draft: Draft, decided: Decision, plan: ColumnPlan) -> None:
     if column.auto_increment and not plan.sequence:
         draft.find(Code.P022, name, f"AUTO_INCREMENT is lost: {plan.target_type} takes no sequence")
     if column.zoned:
-        message = "is VIRTUAL over a TIMESTAMP: its values are those of the server's time zone"
+        message = "is VIRTUAL and depends on the time zone: its values are those of the server's"
         draft.find(Code.P141, name, message)
     if column.zerofill:
         draft.find(Code.P023, name, "ZEROFILL is display only and is not kept")

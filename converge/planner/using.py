@@ -53,12 +53,12 @@ def made_kind(column: Column, to: str, rules: Sequence[Rule]) -> Column:
 
 def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     """The value in the server's zone and as a map's `using` makes it, before any policy."""
-    stored = my_name(value.column.name)
+    stored, unmade = value.column.sql, ""
     if value.column.zoned:
         changed = adopted(value.column.zoned, value.column)
         # Where MySQL stores a value in another form, 5.5 as 6 for example, the expression may give none.
-        lost = Trap("no_result", f"{stored} IS NOT NULL AND {changed} IS NULL")
-        value = replace(value, changed=changed, losses=(lost,))
+        unmade = f"({stored} IS NOT NULL AND {changed} IS NULL)"
+        value = replace(value, changed=changed, losses=(Trap("no_result", unmade),))
     using = setting(rules, "using")[0]
     if not using:
         return value, None
@@ -73,10 +73,13 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     other_kind = not accepted and column is not value.column
     # NULL may be what the map means, but not of a value of another kind, nor in a column that takes none.
     meant = column.nullable and not other_kind
-    losses = [Trap("no_result", f"{given if meant else stored} IS NOT NULL AND {new} IS NULL")]
-    if meant:
-        losses.append(Trap("made_null", f"{stored} IS NOT NULL AND {given} IS NULL"))
+    no_result = f"{given if meant else stored} IS NOT NULL AND {new} IS NULL"
     null = f"{given} IS NULL" if meant else f"({stored} IS NULL AND {given} IS NULL)"
+    if unmade:
+        no_result, null = f"({unmade} OR ({no_result}))", f"({null} AND NOT {unmade})"
+    losses = [Trap("no_result", no_result)]
+    if meant:
+        losses.append(Trap("made_null", f"{own} IS NOT NULL AND {given} IS NULL"))
     rounds = value.column.type in Floating.types
     # The text of a double may have fewer digits than the double.
     judged = new if rounds and column.type not in Floating.types else given
@@ -110,8 +113,8 @@ def _stored(column: Column) -> str:
 
     A FLOAT as a double, because its own text has six digits; a BIT as a number, because its text are bytes.
     """
-    name, arithmetic = my_name(column.name), _AS_NUMBER.get(column.type)
-    return f"({name}{arithmetic})" if arithmetic else name
+    arithmetic = _AS_NUMBER.get(column.type)
+    return f"({column.sql}{arithmetic})" if arithmetic else column.sql
 
 
 def _stand_in(column: Column, to: str) -> Column | None:

@@ -157,7 +157,7 @@ def _tried(column: Column, to: str) -> Iterator[tuple[str, Sequence[str]]]:
         value, _ = begin(Value(column, to), [rule])
         if accepts(value.column, to):
             traps = (trap for trap in form(value).traps if trap.kind.harm != "note")
-            yield using, [differs.replace("{}", my_name(column.name)), *(trap.where for trap in traps)]
+            yield using, [differs.replace("{}", column.sql), *(trap.where for trap in traps)]
 
 
 def _candidates(column: Column, to: str) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from converge.model.catalog import Column
-from converge.model.quote import my_name, pg_text
+from converge.model.quote import pg_text
 from converge.types.sql import as_bytes, escapes, refused, unequalled
 from converge.types.traps import Trap
 
@@ -43,7 +43,7 @@ class Value:
     @property
     def sql(self) -> str:
         """MySQL expression of the value; NULL stays NULL."""
-        return self.changed or my_name(self.column.name)
+        return self.changed or self.column.sql
 
     @property
     def is_null(self) -> str:
@@ -51,8 +51,7 @@ class Value:
 
         The text of a value does not tell: the server gives NULL for one that it cannot make, too.
         """
-        stored = f"{my_name(self.column.name)} IS NULL" if self.column.nullable else ""
-        return self.declared_null or stored
+        return self.declared_null or (f"{self.column.sql} IS NULL" if self.column.nullable else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +166,4 @@ def seen_or(other: Callable[[str], str], text: str, value: Value) -> str:
     lost = next((one.where for one in value.losses if one.name == "no_result"), "")
     if not lost or "no_result" in value.handled:
         return text
-    return f"IF({lost},{other(my_name(value.column.name))},{text})"
+    return f"IF({lost},{other(value.column.sql)},{text})"
