@@ -5,9 +5,9 @@ Not all of a view's rows is defined: their order, what LIMIT leaves, columns tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Literal
 
 from sqlglot import exp
@@ -42,6 +42,8 @@ _OPEN_NODES = (exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.Curre
 _INSTEAD = "change the tables themselves, or add an INSTEAD OF trigger"
 _OF_ORDER = frozenset({"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"})
 """Window functions that count rows, also such as tie."""
+_RANKS = frozenset({"rank", "dense_rank", "percent_rank", "cume_dist"})
+"""Those that count rows before the tie, whatever the frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class _Columns:
     """Each tells the view's rows apart."""
     alike: Set[str]
     """Those that both servers sort alike: all but texts."""
+    texts: Set[str]
+    undefined: Mapping[str, str]
+    """Those of other views that need not be equal, with the view."""
 
     def sorted_by(self, order: exp.Expr | None) -> Set[str]:
         """The columns of an ORDER BY; none where one is a text, or computed."""
@@ -153,7 +158,8 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
     tried = "and tried on the target" if draft.tried else "but not tried on the target"
     draft.done("view", view.name, target, f"translated {tried}")
-    draft.computed.append(_computed(draft, view, target, relations.read))
+    read = {name: relations.known[name] for name in relations.read}
+    draft.computed.append(_computed(draft, view, target, read))
 
 
 def _is_joined(tree: exp.Expr, joined: Set[str]) -> bool:
@@ -187,27 +193,28 @@ def _options(draft: Draft, view: View) -> tuple[str, list[str]]:
 # ---- what of a view's rows is defined ------------------------------------------------------------------
 
 
-def _computed(draft: Draft, view: View, target: str, read: Iterable[str]) -> Computed:
+def _computed(draft: Draft, view: View, target: str, read: Mapping[str, Relation]) -> Computed:
     """What the comparison must know of a view that `read` these tables and views."""
     views = {one.source: one for one in draft.computed if one.kind == "view"}
     tables: dict[str, None] = {}
     undefined: dict[int, str] = {}
-    for name in read:
+    theirs: dict[str, str] = {}
+    for name, relation in read.items():
         one = views.get(name)
         tables |= dict.fromkeys(one.reads if one else [name])
-        if one and (one.undefined or one.unsorted or one.limited):
-            undefined[WHOLE] = f"the view {name}, whose rows are not defined in full"
+        places = {place for place, _ in (*one.undefined, *one.unsorted)} if one else set()
+        reason = f"the view {name}, whose rows are not defined in full"
+        if one and (WHOLE in places or one.limited):
+            undefined[WHOLE] = reason
+        theirs |= {column: reason for place, column in enumerate(relation.columns) if place in places}
     tree = parse_query(view.definition)
     outputs = _outputs(tree)
-    order, hidden = _order(tree, outputs)
-    limited: Literal["", "limit", "offset"] = ""
-    if order and not hidden and (tree.args.get("limit") or tree.args.get("offset")) is not None:
-        limited = "limit" if tree.args.get("offset") is None else "offset"
+    # Where it reads a table twice, no columns tell its rows apart.
+    alone = len(list(tree.find_all(exp.Table))) == 1
+    keys = [key for relation in read.values() for key in relation.keys] if alone else []
+    alike, texts = _sorting(read.values())
+    columns = _Columns(keys, alike, texts, theirs)
     unsorted = {}
-    sources = [source for name in tables if (source := draft.source(name))]
-    # Of a view, and where it reads a table twice, no columns tell its rows apart.
-    alone = len(list(tree.find_all(exp.Table))) == 1 and list(tables) == list(read)
-    columns = _Columns(_unique(sources[0]) if alone and sources else (), _alike(sources))
     for number, item in enumerate(outputs):
         value = item.unalias()
         is_list = isinstance(value, exp.GroupConcat) and not _is_sorted(value, columns)
@@ -216,6 +223,15 @@ def _computed(draft: Draft, view: View, target: str, read: Iterable[str]) -> Com
             unsorted[number] = "," if separator is None else separator.name
         elif reason := _reason(item, columns):
             undefined.setdefault(number, reason)
+    places = undefined.keys() | unsorted.keys()
+    if places and tree.args.get("distinct"):
+        undefined.setdefault(WHOLE, "DISTINCT, which merges rows by what need not be equal")
+    shown, hidden = _order(tree, outputs)
+    order = tuple(takewhile(lambda place: place not in places, shown))
+    hidden |= order != shown
+    limited: Literal["", "limit", "offset"] = ""
+    if order and not hidden and (tree.args.get("limit") or tree.args.get("offset")) is not None:
+        limited = "limit" if tree.args.get("offset") is None else "offset"
     if reason := _outside(tree, columns, limited=bool(limited)):
         undefined.setdefault(WHOLE, reason)
     return Computed(
@@ -242,12 +258,11 @@ def _unique(table: Table) -> list[set[str]]:
     return [key for key in keys if key <= filled]
 
 
-def _alike(tables: Sequence[Table]) -> Set[str]:
-    """Names of columns that both servers sort alike."""
-    texts, others = set[str](), set[str]()
-    for column in chain.from_iterable(table.columns for table in tables):
-        (texts if column.charset and column.type != "enum" else others).add(column.name.lower())
-    return others - texts
+def _sorting(relations: Iterable[Relation]) -> tuple[Set[str], Set[str]]:
+    """Names of columns that both servers sort alike, and of texts, which they may not."""
+    columns = [pair for relation in relations for pair in relation.columns.items()]
+    texts = {name for name, value in columns if value.kind in ("text", "set", "opaque") and not value.labels}
+    return {name for name, _ in columns} - texts, texts
 
 
 def _order(tree: exp.Expr, outputs: Sequence[exp.Expr]) -> tuple[tuple[int, ...], bool]:
@@ -284,26 +299,34 @@ def _reason(tree: exp.Expr, columns: _Columns) -> str:
     """What makes the value of an expression depend on more than the rows."""
     for node in tree.walk():
         name = called(node)
+        if isinstance(node, exp.Column) and node.name.lower() in columns.undefined:
+            return columns.undefined[node.name.lower()]
         if name in _OPEN_CALLS or isinstance(node, _OPEN_NODES):
             return f"{(name or node.key).upper()}()"
         if isinstance(node, exp.Limit | exp.Offset):
             return "LIMIT, which leaves open which rows it takes where they tie"
         if isinstance(node, exp.GroupConcat) and not _is_sorted(node, columns):
             return "GROUP_CONCAT, which lists parts that tie in any order"
-        if isinstance(node, exp.Window) and _is_open(node, columns):
-            return f"{called(node.this).upper()}(), which counts rows that tie in any order"
+        if isinstance(node, exp.Window) and (reason := _open(node, columns)):
+            return f"{called(node.this).upper()}(), which {reason}"
     return ""
 
 
-def _is_open(window: exp.Window, columns: _Columns) -> bool:
-    """Whether the order of rows that tie decides what the window function gives."""
+def _open(window: exp.Window, columns: _Columns) -> str:
+    """Why the window function may give something else on the other server; empty where it may not."""
     name, select = called(window.this), window.find_ancestor(exp.Select)
     named = {one.name.lower(): one for one in (select and select.args.get("windows")) or ()}
     window = named.get(window.alias.lower(), window)
-    spec = window.args.get("spec")
+    spec, order = window.args.get("spec"), window.args.get("order")
     # A frame of rows ends between rows that tie, unless it has no ends.
-    cut = spec is not None and {spec.args.get("start"), spec.args.get("end")} != {"UNBOUNDED"}
-    return bool(name) and (name in _OF_ORDER or cut) and not columns.is_total(window.args.get("order"))
+    endless = spec is not None and {spec.args.get("start"), spec.args.get("end")} == {"UNBOUNDED"}
+    counts = name in _OF_ORDER or (spec is not None and not endless)
+    if name and counts and not columns.is_total(order):
+        return "counts rows that tie in any order"
+    keys = order.find_all(exp.Column) if order is not None else ()
+    if (name in _RANKS or not endless) and any(key.name.lower() in columns.texts for key in keys):
+        return "goes by an order of texts"
+    return ""
 
 
 def _is_sorted(node: exp.GroupConcat, columns: _Columns) -> bool:
