@@ -87,6 +87,8 @@ SELECT id, ROW_NUMBER() OVER (ORDER BY tiny / i, id) AS a, RANK() OVER (ORDER BY
 SELECT id, COUNT(*) OVER (PARTITION BY tiny / i) AS a, LAG(n / 7) OVER (ORDER BY id) * 1000000 AS b FROM t
 SELECT id FROM t WHERE i > 1000 OR i < -1000 ORDER BY tiny / i, id LIMIT 1
 SELECT flag, GROUP_CONCAT(id ORDER BY tiny / i, id) AS a FROM t GROUP BY flag
+SELECT a.flag, (SELECT COUNT(*) FROM t b WHERE b.i = a.i) AS z FROM t a WHERE a.i = 7 GROUP BY a.flag
+SELECT q.z, q.s, COUNT(*) AS a FROM (SELECT id AS z, s FROM t) q GROUP BY q.z
 SELECT GROUP_CONCAT(id ORDER BY 1 DESC) AS a, GROUP_CONCAT(DISTINCT i ORDER BY 1 DESC) AS b FROM t
 SELECT GROUP_CONCAT(id ORDER BY n, id) AS a, GROUP_CONCAT(id ORDER BY d DESC, id) AS b FROM t
 SELECT GROUP_CONCAT(id ORDER BY tm, id) AS a, GROUP_CONCAT(DISTINCT id ORDER BY m) AS b FROM t WHERE id <> 1
@@ -146,13 +148,16 @@ def test_a_note_says_where_texts_are_compared_otherwise(pair: Pair) -> None:
 def test_a_note_says_where_a_group_has_several_spellings(pair: Pair) -> None:
     run_mysql(pair.source, """
         CREATE VIEW v_fixed AS SELECT s, COUNT(*) AS a FROM t WHERE s = 'abc' GROUP BY u > 0;
-        CREATE VIEW v_one AS SELECT id, s, COUNT(*) AS a FROM t WHERE s = 'abc' GROUP BY id""")  # fmt: skip
+        CREATE VIEW v_one AS SELECT id, s, COUNT(*) AS a FROM t WHERE s = 'abc' GROUP BY id;
+        CREATE VIEW v_rows AS SELECT s, id AS k FROM t AS r;
+        CREATE VIEW v_same AS SELECT k, s, COUNT(*) AS a FROM v_rows GROUP BY k""")  # fmt: skip
     plan = pair.plan()
-    run_mysql(pair.source, "DROP VIEW v_fixed, v_one")
+    run_mysql(pair.source, "DROP VIEW v_fixed, v_one, v_rows, v_same")
     noted = {one.object for one in plan.findings if "may show another one" in one.message}
     assert noted == {"v_fixed"}
-    (one,) = (statement.sql for statement in plan.statements if statement.object == "v_one")
-    assert one.endswith('GROUP BY "t"."id", "t"."s"')
+    grouped = {one.object: one.sql.rpartition(" GROUP BY ")[2] for one in plan.statements}
+    assert grouped["v_one"] == '"t"."id", "t"."s"'
+    assert grouped["v_same"] == '"v_rows"."k", "v_rows"."s"'
 
 
 # ---- whole databases -----------------------------------------------------------------------------------

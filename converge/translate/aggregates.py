@@ -267,8 +267,10 @@ def group_by(t: QueryTranslator, node: exp.Select) -> str:
             shown_once[tree] = collate.first(value)
     for column in missing:
         value = t.value(column)
-        # Elsewhere a text is known to be equal only, not to be the same; so is a number of another type.
-        if t.scope.is_one_row(column, named):
+        # Elsewhere a text is known to be equal only, not to be the same; so is a number of another type. But
+        # to a query within, PostgreSQL shows only what the groups are made by.
+        within = column.find_ancestor(exp.Select) is not node
+        if t.scope.is_one_row(column, named) or (within and collate.key(value, t.context) == value.sql):
             keys.append(value.sql)
             continue
         shown_once[column] = collate.first(value)

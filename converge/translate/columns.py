@@ -132,6 +132,8 @@ class Query:
 
     sql: str
     outputs: tuple[tuple[str, Term], ...]
+    keys: Sequence[Set[int]] = ()
+    """Places of columns, those of each tell its rows apart."""
 
     def relation(self, sql: str, names: Sequence[str] = ()) -> Relation:
         """The query as something to read from, under other column names if they are given."""
@@ -140,7 +142,8 @@ class Query:
             name.lower(): replace(value, sql=pg_name(fit(name)), literal=None, volatile=False)
             for name, (_, value) in zip(shown, self.outputs, strict=True)
         }
-        return Relation(sql, columns)
+        keys = [{shown[place].lower() for place in key} for key in self.keys]
+        return Relation(sql, columns, keys)
 
 
 @dataclass(slots=True)

@@ -182,7 +182,8 @@ class QueryTranslator(Translator):
             sql = collate.distinct(sql, outputs, self.context)
             if order:
                 sql = f"SELECT * FROM ({sql}) AS q"
-        return Query(f"{sql}{order}{self.limit(node)}", tuple(outputs))
+        keys = () if group else _shown_keys(self.scope, [tree for _, tree in items])
+        return Query(f"{sql}{order}{self.limit(node)}", tuple(outputs), keys)
 
     def order_by(self, node: exp.Expr, outputs: Mapping[str, Term] | None) -> str:
         """ORDER BY; of a UNION, and beside DISTINCT, by the names of what is selected."""
@@ -243,6 +244,17 @@ def _shown(value: Term, digits: Digits) -> Term:
     if value.kind == "text" and value.literal is not None:
         return replace(value, sql=f"{value.sql}::text")
     return value
+
+
+def _shown_keys(scope: Scope, trees: Sequence[exp.Expr]) -> list[set[int]]:
+    """The keys of the one relation that is read, by the places at which they are shown."""
+    (alias, keys), *others = scope.keys.items() or [("", ())]
+    places = {
+        tree.name.lower(): place
+        for place, tree in enumerate(trees)
+        if isinstance(tree, exp.Column) and tree.table.lower() in ("", alias)
+    }
+    return [{places[name] for name in key} for key in keys if not others and key <= places.keys()]
 
 
 def _names(query: Query) -> list[str]:
@@ -390,7 +402,8 @@ def _recursive(t: QueryTranslator, alias: str, names: Sequence[str], node: exp.E
         raise unlisted("a recursive query of more than two parts")
     check_parts(node, frozenset({"this", "expression", "distinct"}))
     first = t.inside(node.this, sees=False)
-    t.queries[alias.lower()] = first.relation(pg_name(fit(alias)), names)
+    # Rows of the second part may have the same key.
+    t.queries[alias.lower()] = replace(first, keys=()).relation(pg_name(fit(alias)), names)
     second = t.inside(node.expression, sees=False)
     refuse_if(len(first.outputs) != len(second.outputs), _DIFFERENT_WIDTH)
     casts = []
