@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -353,6 +354,30 @@ def test_limits_that_the_types_of_the_target_do_not_have(
     assert postgres(target, "SELECT gross::text, net::text FROM item ORDER BY id") == stored
     postgres(target, "INSERT INTO item (stock, gross) VALUES (4, 0.126)")
     assert postgres(target, "SELECT gross::text FROM item WHERE stock = 4") == [("0.13",)]
+
+
+_ROUNDED = """
+CREATE TABLE item (id int PRIMARY KEY, net double(8,2), gross double(8,2), tax double(8,2), free double(8,2),
+  twice double AS (gross * 2) STORED, CONSTRAINT some CHECK (tax + 1 > 1));
+CREATE VIEW v AS SELECT net + 1 AS more FROM item
+"""
+
+
+def test_what_calculates_with_a_rounded_column_is_told_before_its_type_is_another(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    mysql(source, _ROUNDED)
+    planned = converge("plan", "--source", source, "--target", target, "--json")
+    (digits,) = (one for one in planned.json["findings"] if one["code"] == "F013")
+    entries = digits["hint"].split("[[column]]")[1:]
+    warned = {tomllib.loads(one)["match"]["column"] for one in entries if "# Then" in one}
+    assert warned == {"net", "gross", "tax"}
+    map_ = tmp_path / "map.toml"
+    map_.write_text(digits["hint"])
+    mapped = converge("plan", "--source", source, "--target", target, "--map", str(map_), "--json")
+    lost = {one["code"] for one in mapped.json["findings"] if one["severity"] == "lossy"}
+    assert lost == {"P024", "P051", "P061"}
 
 
 def test_load_mode_of_an_application(

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
-from converge.model.quote import pg_name, pg_text
+from converge.model.quote import my_name, pg_name, pg_text
 from converge.planner.decision import column_entry
 from converge.planner.difference.statements import WHOLE
 from converge.planner.draft import Draft
@@ -19,6 +19,8 @@ from converge.types.as_number import FLOATS
 from converge.types.floating import Floating
 
 _NUMBERS = frozenset({*WHOLE, "numeric", "real", "double precision"})
+
+_CALCULATED = "# Then views, CHECKs and generated columns that calculate with it are not translated."
 
 
 def note_servers(draft: Draft, tables: Sequence[Table]) -> None:
@@ -77,6 +79,10 @@ def _note_limits(draft: Draft, tables: Sequence[Table]) -> None:
                 lines = [f'to = "numeric({column.precision},{column.scale})"']
                 # The double that a FLOAT is has more digits than MySQL shows.
                 lines += [f'using = "ROUND({{}}, {column.scale})"'] * (column.type == "float")
+                # It is calculated with as a double there, and not translated where it is not one here.
+                lines += [_CALCULATED] * any(
+                    my_name(column.name) in text for text in _expressions(draft, table)
+                )
                 rounded[f"{table.name}.{column.name}"] = column_entry(table, column, *lines)
     words = [f"negative numbers in {', '.join(negative)}"] * bool(negative)
     words += [f"more bytes than declared in {', '.join(longer)}"] * bool(longer)
@@ -86,6 +92,13 @@ def _note_limits(draft: Draft, tables: Sequence[Table]) -> None:
     if rounded:
         message = f"the target does not round to the digits of {', '.join(rounded)}"
         draft.find(Code.F013, draft.schema, message, "\n".join(rounded.values()))
+
+
+def _expressions(draft: Draft, table: Table) -> Iterator[str]:
+    """What may calculate with the table's columns."""
+    yield from (view.definition for view in draft.catalog.views)
+    yield from (check.expression for check in table.checks)
+    yield from (column.generated or "" for column in table.columns)
 
 
 def conditions(draft: Draft, table: Table) -> Iterator[str]:
