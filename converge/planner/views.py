@@ -56,7 +56,7 @@ class _Columns:
     """Those that both servers sort alike: all but texts."""
     texts: Set[str]
     undefined: Mapping[str, str]
-    """Those of other views that need not be equal, with the view."""
+    """Those of what the view reads that need not be equal, with the reason."""
 
     def sorted_by(self, order: exp.Expr | None) -> Set[str]:
         """The columns of an ORDER BY; none where one is a text, or computed."""
@@ -207,6 +207,13 @@ def _computed(draft: Draft, view: View, target: str, read: Mapping[str, Relation
         if one and (WHOLE in places or one.limited):
             undefined[WHOLE] = reason
         theirs |= {column: reason for place, column in enumerate(relation.columns) if place in places}
+        # Views are read in UTC, which such a column of a table is not in the target.
+        source = draft.source(name)
+        theirs |= {
+            column.name.lower(): f"{name}.{column.name}, which is computed in the server's time zone"
+            for column in (source.columns if source else ())
+            if column.zoned
+        }
     tree = parse_query(view.definition)
     outputs = _outputs(tree)
     # Where it reads a table twice, no columns tell its rows apart.
