@@ -322,7 +322,8 @@ CREATE TABLE item (
   made varbinary(4) AS (UNHEX(LEFT(MD5(price), 8))) STORED, gross double(8,2), net float(8,2), free double
 );
 CREATE TABLE line (id int PRIMARY KEY, item int unsigned, FOREIGN KEY (item) REFERENCES item (id));
-INSERT INTO item (stock, gross, net) VALUES (1, 19.987, 19.987), (2, 123456.78, 0.1), (3, -0.005, -7)
+INSERT INTO item (stock, gross, net) VALUES
+  (1, 19.987, 19.987), (2, 123456.78, 0.1), (3, -0.005, -7), (4, 2.47, 7.1)
 """
 
 
@@ -345,15 +346,27 @@ def test_limits_that_the_types_of_the_target_do_not_have(
         postgres(target, "INSERT INTO item (stock) VALUES (-1)")
     assert digits["message"] == "the target does not round to the digits of item.gross, item.net"
     map_ = tmp_path / "map.toml"
+    hint = r'to = "numeric\(8,2\)"\nusing = "ROUND\(\{\}, 2\)"'
+    assert len(re.findall(hint, digits["hint"])) == 2, digits["hint"]
+    plain = re.sub("\nusing.*", "", digits["hint"])
+    map_.write_text(plain)
+    ran = converge("plan", "--source", source, "--target", target, "--recreate", "--map", str(map_), "--json")
+    ways = {one["object"]: one["hint"] for one in ran.json["findings"] if one["code"] == "V046"}
+    assert ways.keys() == {"item.gross", "item.net"}
+    for way in ways.values():
+        assert way.splitlines()[2:4] == ['using = "ROUND({}, 2)"', '# or: policy = { fraction = "null" }']
     map_.write_text(digits["hint"])
     again = ("--source", source, "--target", target, "--recreate", "--yes", "--map", str(map_), "--json")
     ran = converge("migrate", *again)
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert "digits" not in "".join(one["message"] for one in ran.json["findings"] if one["code"] == "F013")
+    assert not [one for one in ran.json["findings"] if one["code"] == "V162"], "they are what MySQL shows"
+    # 7.1 is what it was, whether MySQL prints it as 7.10 or not.
+    assert [(one["column"], one["rows"]) for one in ran.json["changes"]] == [("gross", 1), ("net", 3)]
     stored = mysql(source, "SELECT CAST(gross AS CHAR), CAST(net AS CHAR) FROM item ORDER BY id")
     assert postgres(target, "SELECT gross::text, net::text FROM item ORDER BY id") == stored
-    postgres(target, "INSERT INTO item (stock, gross) VALUES (4, 0.126)")
-    assert postgres(target, "SELECT gross::text FROM item WHERE stock = 4") == [("0.13",)]
+    postgres(target, "INSERT INTO item (stock, gross) VALUES (5, 0.126)")
+    assert postgres(target, "SELECT gross::text FROM item WHERE stock = 5") == [("0.13",)]
 
 
 _ROUNDED = """

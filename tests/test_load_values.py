@@ -334,6 +334,11 @@ CUT: dict[str, tuple[str, str, str, list[str], list[str]]] = {
     "per_million": ("BIGINT", "{} / 1e6", "float8", ["1700000000012346", "1", "-3"], ["1234567890123456789"]),
     "millionths": ("BIGINT", "{} * 1e-6", "float8", ["1700000000012346", "1", "-3"], []),
     "thousands": ("DECIMAL(20,10)", "{} * 1e3", "float8", ["0.0000123", "-0.0000000001", "2.5"], []),
+    # The value that MySQL shows of 2.4699999999999998 is 2.47.
+    "shown_double": ("DOUBLE(10,2)", "ROUND({}, 2)", "numeric(10,2)", ["2.47", "7.1", "-19.99"], []),
+    "shown_float": ("FLOAT(10,2)", "ROUND({}, 2)", "numeric(10,2)", ["2.47", "7.1", "12345678.9"], []),
+    "shown_text": ("FLOAT(10,2)", "ROUND({}, 3)", "text", ["2.47", "7.1"], []),
+    "shown_less": ("DOUBLE(10,2)", "ROUND({}, 1)", "numeric(10,2)", ["7.1"], ["2.47", "0.05"]),
     "floored": ("BIGINT", "FLOOR({} / 1e6) * 1e6", "float8", ["1700000000000000"], ["1700000000012346"]),
 }  # fmt: skip
 

@@ -51,6 +51,11 @@ def made_kind(column: Column, to: str, rules: Sequence[Rule]) -> Column:
     return _widened(column, to) if accepts(column, to) else _stand_in(column, to) or column
 
 
+def round_line(digits: int) -> str:
+    """The line of a map that leaves a floating-point number so many digits."""
+    return f'using = "ROUND({{}}, {digits})"'
+
+
 def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     """The value in the server's zone and as a map's `using` makes it, before any policy."""
     stored, unmade = value.column.sql, ""
@@ -68,7 +73,9 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     new = adopted(given, column)
     if missed := unconverted(using, given, own):
         new = f"IF({missed},NULL,{new})"
-    where = f"NOT (CAST({new} AS BINARY) <=> CAST({own} AS BINARY))"
+    # MySQL prints the 7.1 of a DOUBLE(M,D) with D digits, but not that of an expression.
+    printed = f"{own}*1e0" if column.type in Floating.types else own
+    where = f"NOT (CAST({new} AS BINARY) <=> CAST({printed} AS BINARY))"
     change = Change("using", using, where, "are changed by the map's expression")
     other_kind = not accepted and column is not value.column
     # NULL may be what the map means, but not of a value of another kind, nor in a column that takes none.
@@ -87,6 +94,9 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
         using, judged, own, partial(_same, value.column), rounds=rounds,
         printed=column.type in TEXTUAL, caseless=base_name(value.to) in _CASELESS,
     )  # fmt: skip
+    if rounds and value.column.scale is not None:
+        # The digits that MySQL never shows are nobody's: it stores 2.47 as 2.4699999999999998.
+        kept = f"({kept}) OR {judged}*1e0=CONCAT({stored})*1e0"
     if kept != "TRUE":
         cut = f"{own} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE"
         losses.append(Trap("cut_value", cut))

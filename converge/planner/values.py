@@ -16,8 +16,10 @@ from converge.model.table_plan import Change
 from converge.model.words import counted
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft, rows_words
-from converge.planner.using import begin, made_equal
+from converge.planner.using import begin, made_equal, round_line
 from converge.types import Trap, Value, accepts, base_name, family_of, form
+from converge.types.as_number import scale_of
+from converge.types.floating import Floating
 from converge.types.integer import Integer
 from converge.types.sql import as_bytes
 from converge.types.temporal import Time
@@ -90,6 +92,9 @@ def _ways_out(draft: Draft, decided: Decision, trap: Trap) -> str:
     """A map's entry for each way out."""
     table, column = decided.table, decided.column
     ways = _policies(decided, trap)
+    if trap.name == "fraction" and column.type in Floating.types and not decided.setting("using"):
+        # Of a double's 2.4699999999999998 for 2.47 the policies make 2.46 or nothing.
+        ways.insert(0, round_line(scale_of(decided.to) or 0))
     other = trap.kind.other.format(fsp=column.fsp)
     if draft.loading is not None:
         # The target has its type: only another value is a way out.

@@ -13,6 +13,7 @@ from converge.planner.decision import column_entry
 from converge.planner.difference.statements import WHOLE
 from converge.planner.draft import Draft
 from converge.planner.lint.retype import retype
+from converge.planner.using import round_line
 from converge.translate import Untranslatable, parse_query
 from converge.types import TEXTS, Value, base_name, form
 from converge.types.as_number import FLOATS
@@ -76,9 +77,8 @@ def _note_limits(draft: Draft, tables: Sequence[Table]) -> None:
                 longer[f"{table.name}.{column.name}"] = check_length
             digits = column.type in Floating.types and column.scale is not None
             if digits and base in FLOATS and not plan.generated:
-                lines = [f'to = "numeric({column.precision},{column.scale})"']
-                # The double that a FLOAT is has more digits than MySQL shows.
-                lines += [f'using = "ROUND({{}}, {column.scale})"'] * (column.type == "float")
+                # What is stored has more digits than MySQL shows: 2.4699999999999998 is 2.47 there.
+                lines = [f'to = "numeric({column.precision},{column.scale})"', round_line(column.scale or 0)]
                 # It is calculated with as a double there, and not translated where it is not one here.
                 lines += [_CALCULATED] * any(
                     my_name(column.name) in text for text in _expressions(draft, table)
