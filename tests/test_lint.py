@@ -68,7 +68,7 @@ def _statements(hint: str) -> list[str]:
 
 def test_create_mode(findings: dict[str, list[dict[str, str]]], databases: tuple[str, str]) -> None:
     _, target = databases
-    assert " ".join(findings) == "F001 F002 F004 F003 F011 F010 F014 F012 F005 F006 F008 F009"
+    assert " ".join(findings) == "F001 F002 F004 F016 F003 F011 F010 F014 F012 F005 F006 F008 F009"
     texts = {one["object"]: (one["message"].partition(": ")[2], one["evidence"]) for one in findings["F001"]}
     assert list(texts.items()) == [
         ("upper_key", ("case and accents in Key (primary key)", "")),
@@ -391,6 +391,54 @@ def test_what_calculates_with_a_rounded_column_is_told_before_its_type_is_anothe
     mapped = converge("plan", "--source", source, "--target", target, "--map", str(map_), "--json")
     lost = {one["code"] for one in mapped.json["findings"] if one["severity"] == "lossy"}
     assert lost == {"P024", "P051", "P061"}
+
+
+_SAID = """
+CREATE TABLE Customers (
+  id int PRIMARY KEY, UserName varchar(9) COLLATE utf8mb4_bin, newsletter tinyint(1), flag bit(1),
+  small tinyint, `order` int
+);
+CREATE TABLE user (id int PRIMARY KEY);
+CREATE VIEW Own AS SELECT id FROM user;
+INSERT INTO Customers VALUES (1, 'a', 1, b'1', 1, 1), (2, 'b', 0, b'0', 0, 2)
+"""
+
+
+def test_what_the_sql_of_the_application_has_to_say_otherwise(
+    both_databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Conditions and sums over numbers that become boolean, and names that need quotes."""
+    source, target = both_databases
+    mysql(source, _SAID)
+    map_ = tmp_path / "map.toml"
+    map_.write_text("")
+
+    def said() -> dict[str, dict[str, str]]:
+        again = ("--source", source, "--target", target, "--recreate", "--yes", "--map", str(map_), "--json")
+        ran = converge("migrate", *again)
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+        return {one["code"]: one for one in ran.json["findings"] if one["code"] in ("F015", "F016")}
+
+    found = said()
+    assert {one["severity"] for one in found.values()} == {"note"}
+    assert ": Customers.newsletter, Customers.flag" in found["F015"]["message"]
+    assert found["F016"]["message"] == (
+        "5 names need quotes in PostgreSQL: the reserved words user, Customers.order; "
+        "capital letters in Customers, Customers.UserName, Own"
+    )
+    for query in ('SELECT newsletter = 1 FROM "Customers"', "SELECT id FROM user"):
+        with pytest.raises(psycopg.ProgrammingError):
+            postgres(target, query)
+    map_.write_text(f"{found['F015']['hint']}\n{found['F016']['hint']}")
+    found = said()
+    assert "F015" not in found
+    assert found["F016"]["message"].endswith("reserved words user, customers.order; capital letters in Own")
+    assert found["F016"]["hint"].startswith("-- ")
+    sums = "SELECT sum(newsletter), sum(flag) FROM customers WHERE newsletter = 1 AND UserName = 'a'"
+    assert postgres(target, sums) == [(1, 1)]
+    map_.write_text('[[type]]\nmatch = { type = "bit" }\nto = "boolean"\n')
+    message = said()["F015"]["message"]
+    assert ": Customers.newsletter" in message and "flag" not in message, "a map wants it so"
 
 
 def test_load_mode_of_an_application(

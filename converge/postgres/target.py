@@ -63,6 +63,8 @@ class Target:
     """`default_tablespace` where the role may not create in it; empty when all is well."""
     lz4: bool
     """Whether the server was built with lz4, by which it can compress long values."""
+    reserved: frozenset[str]
+    """Words that are no name of a table or a column without quotes."""
     stripped: tuple[str, ...]
     """Kinds of object, as ALTER DEFAULT PRIVILEGES names them, on which the role would lack privileges of its
     own when it makes one."""
@@ -118,7 +120,7 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
     # Where we cannot look, the ledger is as new as any; the privileges to look come first.
     outdated = bool(foreign) and usable and "alembic_version" not in closed and is_old(connection)
     steps = usable and "step" in tables and "step" not in closed
-    facts["functions"] = frozenset(facts["functions"])
+    facts |= {name: frozenset(facts[name]) for name in ("functions", "reserved")}
     facts |= {name: tuple(facts[name]) for name in ("stripped", "utc_offsets")}
     return Target(
         **facts,

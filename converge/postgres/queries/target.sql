@@ -26,6 +26,8 @@ SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current
        coalesce(has_schema_privilege(l.oid, 'CREATE') AND has_schema_privilege(l.oid, 'USAGE'), false)
          AS ledger_usable,
        ARRAY(SELECT DISTINCT proname::text FROM pg_proc WHERE proname = ANY (%(functions)s)) AS functions,
+       -- What no table or column may be called without quotes.
+       ARRAY(SELECT word::text FROM pg_get_keywords() WHERE catcode IN ('R', 'T')) AS reserved,
        -- Kinds of object of which default privileges take something from their own maker.
        ARRAY(SELECT CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
                                          WHEN 'T' THEN 'TYPES' ELSE 'SCHEMAS' END
