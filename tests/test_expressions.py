@@ -659,6 +659,13 @@ def test_a_generated_value_that_was_cut_is_copied(both_databases: tuple[str, str
     plain = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "P024"}
     assert plain.keys() == {f"g.{name}" for name in ("code", "fixed", "filled", "bytes", "brief")}, plain
     assert all("a shorter value than it gives (rows id 1" in message for message in plain.values()), plain
+    assert all("; new rows get NULL: " in message for message in plain.values()), plain
+    # The way out that keeps it filled comes first, and needs no more than the expression.
+    hints = {one["object"]: one["hint"] for one in ran.json["findings"] if one["code"] == "P024"}
+    sql, _, rule = hints["g.code"].partition("[[column]]")
+    assert rule.endswith("skip = true") and "concat(`a`" in sql
+    postgres(target, sql.replace("…", "left(concat(NEW.a, '-', NEW.id), 10)"))
+    assert postgres(target, "INSERT INTO g (id, a) VALUES (7, 'b') RETURNING code") == [("b-7",)]
 
 
 def test_what_is_noted_of_a_default_and_of_an_index(both_databases: tuple[str, str]) -> None:

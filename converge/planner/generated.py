@@ -43,14 +43,31 @@ def plan_generated(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPl
     except Untranslatable as error:
         refused = str(error)
     if refused:
-        why = f"migrated as a plain column with its values: {refused}; it was computed as {column.generated}"
-        draft.find(Code.P024, name, why, decided.entry("skip = true"))
+        later = "new rows get NULL" if plans[column.name].nullable else "an INSERT has to give it"
+        why = f"migrated as a plain column with its values; {later}: {refused}"
+        hint = f"{_sketch(draft, decided, plans[column.name])}\n{decided.entry('skip = true')}"
+        draft.find(Code.P024, name, f"{why}; it was computed as {column.generated}", hint)
         return None
     for note in columns.context.notes:
         draft.find(Code.P029, name, note)
     if not column.generated_stored:
         draft.find(Code.P029, name, "is VIRTUAL in the source and STORED in the target")
     return sql
+
+
+def _sketch(draft: Draft, decided: Decision, plan: ColumnPlan) -> str:
+    """A trigger that fills the column, but for its expression: the values are copied before it is there."""
+    table, trigger = draft.targets[decided.table.name], fit(f"{decided.table.name}_{plan.source}_computed")
+    function, target = pg_name(draft.schema, trigger), pg_name(draft.schema, table)
+    return "\n".join([
+        f"-- After the run, with the expression in PostgreSQL in place of … (NEW.a for a column): "
+        f"{' '.join((decided.column.generated or '').split())}",
+        f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS",
+        f"$computed$ BEGIN NEW.{pg_name(plan.target)} := …; RETURN NEW; END $computed$;",
+        f"CREATE TRIGGER {pg_name(trigger)} BEFORE INSERT OR UPDATE ON {target}",
+        f"  FOR EACH ROW EXECUTE FUNCTION {function}();",
+        "-- Or leave the column out, with the views that read it:",
+    ])  # fmt: skip
 
 
 def trial_name(draft: Draft, table: Table, plan: ColumnPlan) -> str:
