@@ -87,6 +87,8 @@ def test_create_mode(findings: dict[str, list[dict[str, str]]], databases: tuple
     assert findings["F010"][0]["object"] == "customer.id"
     assert "purchase" in findings["F011"][0]["hint"]
     assert "half" in findings["F008"][0]["message"]
+    likewise = {one["object"]: "(for the first column here, and" in one["hint"] for one in findings["F001"]}
+    assert likewise == {"upper_key": False, "customer": True}
     before = len(postgres(target, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"))
     for code in ("F003", "F005", "F010", "F011"):
         for statement in _statements(findings[code][0]["hint"]):
@@ -233,6 +235,7 @@ def test_a_number_that_an_insert_gives_does_not_move_the_sequence(both_databases
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     (found,) = (one for one in ran.json["findings"] if one["code"] == "F014")
     assert found["message"].endswith(": a.Id, b.id") and found["severity"] == "note"
+    assert found["hint"].startswith("-- after such an INSERT into a, and likewise for the others:")
     (move,) = re.findall("SELECT setval.*;", found["hint"])
     insert = "INSERT INTO a (x) VALUES (2)"
     mysql(source, f"INSERT INTO a VALUES (6, 1); {insert}")
@@ -342,8 +345,13 @@ def test_limits_that_the_types_of_the_target_do_not_have(
     )
     for statement in _statements(limits["hint"]):
         postgres(target, statement)
-    with pytest.raises(psycopg.errors.CheckViolation):
-        postgres(target, "INSERT INTO item (stock) VALUES (-1)")
+    for values in (
+        "(stock) VALUES (-1)",
+        "(stock, big) VALUES (1, -1)",
+        "(stock, raw) VALUES (1, '123456789')",
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            postgres(target, f"INSERT INTO item {values}")
     assert digits["message"] == "the target does not round to the digits of item.gross, item.net"
     map_ = tmp_path / "map.toml"
     hint = r'to = "numeric\(8,2\)"\nusing = "ROUND\(\{\}, 2\)"'

@@ -42,8 +42,8 @@ def note_source(draft: Draft, planned: Sequence[Table]) -> None:
             f"{setting}: views, generated columns and CHECKs are migrated as MySQL's default has them",
             "read what they calculate; SET GLOBAL changes the source",
         )  # fmt: skip
-    if not catalog.strict:
-        _note_implicit_defaults(draft, planned)
+    if planned and not catalog.strict:
+        _note_adjusted(draft, planned)
     for engine in sorted({table.engine for table in planned} - SNAPSHOTS):
         names = [table.name for table in planned if table.engine == engine]
         what = (
@@ -53,12 +53,14 @@ def note_source(draft: Draft, planned: Sequence[Table]) -> None:
     _note_unseen(draft, planned)
 
 
-def _note_implicit_defaults(draft: Draft, planned: Sequence[Table]) -> None:
-    """Columns that an INSERT may leave out in MySQL alone (MySQL 8.0 manual, "Data Type Default Values").
+def _note_adjusted(draft: Draft, planned: Sequence[Table]) -> None:
+    """What a source that is not strict stores otherwise, and the target refuses, with the columns that an
+    INSERT may leave out in MySQL alone (MySQL 8.0 manual, "Data Type Default Values").
 
     Not those of keys: no two rows have a primary key of 0 or '', and few have a parent with it.
     """
     found = dict[str, str]()
+    """Their entries for a map; empty where 0 and '' are no value of the target's type."""
     for table in planned:
         given = {name for key in table.foreign_keys for name in key.columns}
         given.update(table.primary_key.columns if table.primary_key else ())
@@ -69,15 +71,21 @@ def _note_implicit_defaults(draft: Draft, planned: Sequence[Table]) -> None:
             implicit = not (column.nullable or filled or column.initial is not None or column.name in given)
             if needs and implicit:
                 base = base_name(plan.target_type)
-                value = "0" if base in {*INTEGERS, *FLOATS, "numeric"} else "''" if base in TEXTS else "'…'"
-                found[f"{table.name}.{column.name}"] = column_entry(table, column, f'default = "{value}"')
+                value = "0" if base in {*INTEGERS, *FLOATS, "numeric"} else "''" if base in TEXTS else ""
+                rule = column_entry(table, column, f'default = "{value}"') if value else ""
+                found[f"{table.name}.{column.name}"] = rule
+    message = (
+        "sql_mode is not strict: the target refuses what MySQL adjusts: texts that are too long, numbers out "
+        "of range, invalid dates and NULL in an UPDATE of a NOT NULL column"
+    )
     if found:
-        draft.find(
-            Code.P162, "source",
-            "sql_mode is not strict: MySQL stores '' or 0, and the target refuses the row, where an INSERT "
-            f"leaves out {counted(len(found), 'column')} without a DEFAULT: {', '.join(found)}",
-            next(iter(found.values())),
-        )  # fmt: skip
+        message += (
+            f"; and INSERTs without {counted(len(found), 'column')} without a DEFAULT: {', '.join(found)}"
+        )
+    hint = "# run the application in strict mode before the cutover"
+    if rules := [rule for rule in found.values() if rule]:
+        hint = "\n".join([hint, "# or, for INSERTs that leave columns out:", *rules])
+    draft.find(Code.P162, "source", message, hint, severity="lossy" if found else "note")
 
 
 def _note_unseen(draft: Draft, planned: Sequence[Table]) -> None:

@@ -141,8 +141,11 @@ def _note_explicit(draft: Draft) -> None:
     # Never back: numbers of rows that were deleted do not come again.
     last = f"greatest((SELECT max({number}) FROM {draft.qualified(first.table)}), last_value)"
     sql = f"SELECT setval({pg_text(plan.sequence)}, {last}) FROM {plan.sequence};"
+    likewise = ", and likewise for the others" if len(draft.identities) > 1 else ""
     message = f"an INSERT that gives a number does not move the sequence of these columns: {names}"
-    draft.find(Code.F014, draft.schema, message, f"-- after such an INSERT:\n{sql}")
+    draft.find(
+        Code.F014, draft.schema, message, f"-- after such an INSERT into {first.table}{likewise}:\n{sql}"
+    )
 
 
 def _longer(draft: Draft, table: Table, column: str) -> str:

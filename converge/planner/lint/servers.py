@@ -58,7 +58,7 @@ def _note_types(
 
 
 def _note_limits(draft: Draft, tables: Sequence[Table]) -> None:
-    """One finding for columns that take what MySQL refuses, with a CHECK for the first; one for DOUBLE(M,D).
+    """One finding for columns that take what MySQL refuses, with a CHECK for each; one for DOUBLE(M,D).
 
     A DECIMAL UNSIGNED has a CHECK, a generated column looks at its length itself, and a target table may have
     CHECKs of its own.
@@ -88,7 +88,7 @@ def _note_limits(draft: Draft, tables: Sequence[Table]) -> None:
     words += [f"more bytes than declared in {', '.join(longer)}"] * bool(longer)
     if words:
         message = f"the target takes what MySQL refuses: {'; '.join(words)}"
-        draft.find(Code.F013, draft.schema, message, next(iter((negative | longer).values())))
+        draft.find(Code.F013, draft.schema, message, "\n".join((negative | longer).values()))
     if rounded:
         message = f"the target does not round to the digits of {', '.join(rounded)}"
         draft.find(Code.F013, draft.schema, message, "\n".join(rounded.values()))

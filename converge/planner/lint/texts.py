@@ -39,6 +39,7 @@ _ENUMS = frozenset({"enum", "set"})
 _LOWER, _UPPER = frozenset({"lower"}), frozenset({"upper"})
 _CASES = _LOWER | _UPPER
 _FOLDS = {"lower": _LOWER, "lcase": _LOWER, "upper": _UPPER, "ucase": _UPPER}
+_LIKEWISE = " (for the first column here, and the others likewise)"
 _PARTS = ("left", "right", "substr", "substring", "mid", "ltrim", "rtrim")
 """Functions whose texts are parts of their first argument."""
 
@@ -294,7 +295,8 @@ def _cures(draft: Draft, table: Table, uses: Sequence[_Use]) -> str:
     """Three ways, as SQL: indexes over lower(), citext, a collation of ICU."""
     lines = list(_lower_indexes(draft, table, {one.name for one in uses}))
     lines.append(f"-- {'and ' * bool(lines)}lower() in the application's queries.")
-    name, collation = next(((one.name, one.collation) for one in uses if one.column), ("", ""))
+    columns = [(one.name, one.collation) for one in uses if one.column]
+    name, collation = columns[0] if columns else ("", "")
     if not name:
         return "\n".join(lines)
     if used := [*users(draft, table, name), *joined(draft, table, name)]:
@@ -303,7 +305,7 @@ def _cures(draft: Draft, table: Table, uses: Sequence[_Use]) -> str:
     return "\n".join(
         [
             *lines,
-            "-- Or, so that queries need no change, a type:",
+            f"-- Or, so that queries need no change, a type{_LIKEWISE if columns[1:] else ''}:",
             "CREATE EXTENSION IF NOT EXISTS citext;",
             retype(draft, table, name, "citext"),
             "-- or a collation (PostgreSQL 12 or newer; LIKE needs 18):",
