@@ -458,3 +458,24 @@ def test_two_values_that_arrive_as_one_are_a_declared_loss(
     explained = converge("explain", "t.n", *given).out
     assert "policy   empty_label: rows that hold the error value (index 0), which arrives" in explained
     assert ": stop" not in explained
+
+
+def test_a_column_that_is_not_null_has_to_become_nullable_first(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Maps have no key for it: the hint of what NULL would resolve names the way in the source."""
+    source, target = databases
+    for table, key in {"t": "id, day", "u": "id"}.items():
+        mysql(source, f"CREATE TABLE {table} (id INT, day DATE NOT NULL, died DATE, PRIMARY KEY ({key}))")
+        mysql(source, f"SET sql_mode = ''; INSERT INTO {table} VALUES (1, '0000-00-00', '0000-00-00')")
+    plan = ("plan", "--source", source, "--target", target, "--json")
+    hints = {one["object"]: one["hint"] for one in converge(*plan).json["findings"] if one["code"] == "V010"}
+    way = "# or, after ALTER TABLE `u` MODIFY `day` … NULL in the source: "
+    null = 'policy = { zero_date = "null" }'
+    assert [name for name, hint in hints.items() if way in hint] == ["u.day"]
+    assert [name for name, hint in hints.items() if null in hint] == ["t.died", "u.day", "u.died"]
+    mysql(source, "ALTER TABLE u MODIFY day DATE NULL")
+    map_ = tmp_path / "map.toml"
+    rest = '[[table]]\nmatch = { table = "t" }\nskip = true\n'
+    map_.write_text(f'[[column]]\nmatch = {{ table = "u" }}\n{null}\n{rest}')
+    assert converge(*plan, "--map", str(map_)).code == 0

@@ -95,16 +95,28 @@ def _ways_out(draft: Draft, decided: Decision, trap: Trap) -> str:
     if trap.name == "fraction" and column.type in Floating.types and not decided.setting("using"):
         # Of a double's 2.4699999999999998 for 2.47 the policies make 2.46 or nothing.
         ways.insert(0, round_line(scale_of(decided.to) or 0))
-    other = trap.kind.other.format(fsp=column.fsp)
+    other, separator = trap.kind.other.format(fsp=column.fsp), "\n# or: "
     if draft.loading is not None:
         # The target has its type: only another value is a way out.
         using = hint(draft, table, column, decided.to) if trap.name == "not_canonical" else ""
         ways += [f"using = {toml_text(using)}"] if using and not decided.setting("using") else []
     elif other and other != decided.to:
         ways.append(f"to = {toml_text(other)}")
+    key = table.primary_key.columns if table.primary_key else ()
+    if (
+        draft.loading is None
+        and "null" in trap.kind.policies
+        and not column.nullable
+        and column.name not in key
+    ):
+        nullable = f"ALTER TABLE {my_name(table.name)} MODIFY {my_name(column.name)} … NULL in the source"
+        policy = f'policy = {{ {trap.name} = "null" }}'
+        if not ways:
+            return f"{nullable}, then:\n{decided.entry(policy)}"
+        return f"{decided.entry(separator.join(ways))}\n# or, after {nullable}: {policy}"
     if not ways:
         return "repair the rows in the source" if draft.loading else ""
-    return decided.entry("\n# or: ".join(ways))
+    return decided.entry(separator.join(ways))
 
 
 def _policies(decided: Decision, trap: Trap) -> list[str]:
