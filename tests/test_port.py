@@ -145,24 +145,36 @@ def test_an_estimate_has_plain_figures(hours: tuple[float, float], words: str) -
 
 
 @pytest.mark.parametrize(
-    ("every", "starts", "schedule"),
+    ("every", "starts", "schedule", "zone"),
     [
-        ("1 MINUTE", "2030-01-01 03:05:00", "0-59/1 * * * *"),
-        ("15 MINUTE", "2030-01-01 03:50:00", "5-59/15 * * * *"),
-        ("7 MINUTE", "2030-01-01 03:05:00", ""),
-        ("1 DAY", "2030-01-01 03:05:00", "5 3 * * *"),
-        ("2 DAY", "2030-01-01 03:05:00", ""),
-        ("1 WEEK", "2030-01-06 03:05:00", "5 3 * * 0"),
-        ("1 MONTH", "2030-01-28 03:05:00", "5 3 28 * *"),
-        ("1 MONTH", "2030-01-31 03:05:00", ""),
-        ("1:30 HOUR_MINUTE", "2030-01-31 03:05:00", ""),
-        ("", "", ""),
+        ("1 DAY", "2030-01-01 21:54:00", "54 19 * * *", "+02:00"),
+        ("1 DAY", "2030-01-01 21:54:00", "24 3 * * *", "-05:30"),
+        ("2 HOUR", "2030-01-01 00:05:00", "35 0-23/2 * * *", "+01:30"),
+        ("1 WEEK", "2030-01-06 00:05:00", "5 22 * * 6", "+02:00"),
+        ("1 MONTH", "2030-01-02 00:05:00", "5 22 1 * *", "+02:00"),
+        ("1 MONTH", "2030-03-01 00:05:00", "", "+02:00"),
+        ("1 DAY", "2030-01-01 21:54:00", "54 21 * * *", "UTC"),
+        ("1 DAY", "2030-01-01 21:54:00", "54 21 * * *", "Europe/Berlin"),
+        ("1 DAY", "2030-01-01 21:54:00", "54 21 * * *", "CEST"),
+        ("1 MINUTE", "2030-01-01 03:05:00", "0-59/1 * * * *", "UTC"),
+        ("15 MINUTE", "2030-01-01 03:50:00", "5-59/15 * * * *", "UTC"),
+        ("7 MINUTE", "2030-01-01 03:05:00", "", "UTC"),
+        ("1 DAY", "2030-01-01 03:05:00", "5 3 * * *", "UTC"),
+        ("2 DAY", "2030-01-01 03:05:00", "", "UTC"),
+        ("1 WEEK", "2030-01-06 03:05:00", "5 3 * * 0", "UTC"),
+        ("1 MONTH", "2030-01-28 03:05:00", "5 3 28 * *", "UTC"),
+        ("1 MONTH", "2030-01-31 03:05:00", "", "UTC"),
+        ("1:30 HOUR_MINUTE", "2030-01-31 03:05:00", "", "UTC"),
+        ("", "", "", "UTC"),
     ],
 )
-def test_schedules_of_cron(every: str, starts: str, schedule: str) -> None:
-    event = Routine("event", "e", None, "me", "", "EVERY …", every=every, starts=starts)
+def test_schedules_of_cron(every: str, starts: str, schedule: str, zone: str) -> None:
+    """By pg_cron's clock where the event's is known to differ by a fixed time; else that is said."""
+    event = Routine("event", "e", None, "me", "", "EVERY …", every=every, starts=starts, zone=zone)
     expected = f"SELECT cron.schedule('e', '{schedule}', 'CALL e()')" if schedule else "-- pg_cron has no"
-    assert _schedule(event, "e").startswith(expected)
+    statement = _schedule(event, "e")
+    assert statement.startswith(expected)
+    assert ("the hours are those of" in statement) == (zone in ("Europe/Berlin", "CEST"))
 
 
 def test_sizes_and_constructs_are_counted() -> None:

@@ -223,6 +223,8 @@ class Routine:
     """An event's interval, ``2 HOUR``."""
     starts: str = ""
     """When an event's first interval begins, in the event's time zone."""
+    zone: str = ""
+    """That time zone; of SYSTEM what the source's machine calls its own."""
     parameters: tuple[Parameter, ...] = ()
 
     @property

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from itertools import count
@@ -96,9 +96,12 @@ def _schedule(routine: Routine, own: str) -> str:
     """The statement that has pg_cron call an event's procedure, or why there is none."""
     count_, _, unit = routine.every.partition(" ")
     number = int(count_) if count_.isdigit() else 0
-    first = datetime.fromisoformat(routine.starts) if routine.starts else datetime.min
+    start = datetime.fromisoformat(routine.starts) if routine.starts else datetime(1, 1, 2)
+    offset = _offset(routine.zone)
+    first = start - (offset or timedelta())
     sure = number and _DIVIDES.get(unit, 0) % number == 0 and unit in _DIVIDES
-    if not sure or (unit == "MONTH" and first.day > _SURE_DAYS):
+    # The day before the first of a month is another one each time.
+    if not sure or (unit == "MONTH" and (first.day > _SURE_DAYS or first.month != start.month)):
         return f"-- pg_cron has no schedule that is surely the same as {routine.when}"
     minute, hour = str(first.minute), str(first.hour)
     if unit == "MINUTE":
@@ -108,7 +111,16 @@ def _schedule(routine: Routine, own: str) -> str:
     day = str(first.day) if unit == "MONTH" else "*"
     weekday = str(first.isoweekday() % 7) if unit == "WEEK" else "*"
     schedule = pg_text(f"{minute} {hour} {day} * {weekday}")
-    return f"SELECT cron.schedule({pg_text(routine.name)}, {schedule}, {pg_text(f'CALL {own}()')})"
+    statement = f"SELECT cron.schedule({pg_text(routine.name)}, {schedule}, {pg_text(f'CALL {own}()')})"
+    return statement + f" -- the hours are those of {routine.zone}" * (offset is None)
+
+
+def _offset(zone: str) -> timedelta | None:
+    """By how much its clock is ahead of GMT, which pg_cron has; None where that may change in the year."""
+    if found := re.fullmatch(r"([+-])(\d+):(\d+)", zone):
+        ahead = timedelta(hours=int(found[2]), minutes=int(found[3]))
+        return -ahead if found[1] == "-" else ahead
+    return timedelta() if zone in ("UTC", "") else None
 
 
 # ---- the estimate ----------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ def _file(plan: Plan, one: Port) -> str:
         *([f"refused   {one.refused}"] if one.refused else []),
     ]
     head = "".join(f"-- {one_line(line)}\n" for line in lines)
-    schedule = f"When it is ported (the time zone is cron.timezone, or GMT):\n{one.schedule}"
+    schedule = f"When it is ported (hours in GMT, which pg_cron has without cron.timezone):\n{one.schedule}"
     source = f"The source, in MySQL:\n\n{one.source}"
     return "\n".join([head, f"{one.skeleton};\n", *map(_comment, [schedule] * bool(one.schedule) + [source])])
 
