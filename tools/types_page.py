@@ -71,7 +71,8 @@ _TRAPS = """
 ## What a type cannot hold, and what may become of it
 
 The scan counts such values before anything is written. They stop the run with their keys, unless a map
-declares a policy (`policy = { zero_date = "null" }` in a rule). Where no scan has looked, the target
+declares a policy (`policy = { zero_date = "null" }` in a rule). For `null`, a NOT NULL column has to become
+nullable in the source first (`ALTER TABLE … MODIFY … NULL`). Where no scan has looked, the target
 refuses such a value, or the comparison shows that it differs.
 What a policy did is counted in the run's own snapshot, shown in the report, and mirrored in the comparison.
 Where it makes two keys of a JSON object equal, jsonb keeps one of the members, and the row differs.
