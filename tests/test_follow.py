@@ -630,6 +630,23 @@ def test_a_table_that_no_view_holds_still_is_proven_when_it_rests(databases: tup
         assert (open_.proof.missing, open_.proof.unsettled) == (set(), [])
 
 
+def test_another_engine_is_no_other_schema(databases: tuple[str, str]) -> None:
+    source, target = pair = migrated(
+        databases,
+        "CREATE TABLE hits (id INT AUTO_INCREMENT PRIMARY KEY, v INT) COMMENT 'old' ENGINE = MyISAM",
+    )
+    mysql(source, "ALTER TABLE hits ENGINE = InnoDB; INSERT INTO hits (v) VALUES (2)")
+    ran = follow(pair)
+    assert ran.code == 0, ran.err
+    assert compare(source, target).equal
+    # What is another schema is named, whatever it is.
+    mysql(source, "ALTER TABLE hits COMMENT 'new'")
+    ran = follow(pair)
+    assert (ran.code, "T011" in ran.err) == (3, True), ran.err
+    words = "hits: COMMENT ON TABLE public.hits IS 'old' → COMMENT ON TABLE public.hits IS 'new'"
+    assert words in ran.err.replace('"', ""), ran.err
+
+
 def test_uuids_in_text_are_found_by_each_spelling(databases: tuple[str, str], tmp_path: Path) -> None:
     """Nobody looks for others in all rows when following begins: it would take as long as the table is."""
     source, target = databases

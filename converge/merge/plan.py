@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from converge.codes import Code
@@ -68,7 +68,7 @@ def require_same(shards: dict[str, Plan]) -> Plan:
 
 def differences(plan: Plan, other: Plan) -> list[str]:
     """What the other plan decides otherwise, each in a line; the first of them."""
-    return first_of(changes(plan, other) or [*_first_difference(plan, other)], _SHOWN)
+    return first_of(changes(plan, other), _SHOWN)
 
 
 def inputs_of_all(shards: Sequence[Inputs], plan: Plan) -> Inputs:
@@ -113,11 +113,6 @@ def _sums(counts: Iterable[Mapping[str, Count]]) -> dict[str, Count]:
         known = sums.get(key, Count(0))
         sums[key] = Count(known.rows + count.rows, of=known.of + count.of)
     return sums
-
-
-def _first_difference(plan: Plan, other: Plan) -> Iterator[str]:
-    texts = [[one.sql for one in each.statements] for each in (plan, other)]
-    yield from (f"{was} → {now}" for was, now in zip(*texts, strict=False) if was != now)
 
 
 def _tables(catalog: Catalog, name: str) -> tuple[Table, ...]:

@@ -168,7 +168,7 @@ class Plan:
 
 
 def digest(plan: Plan) -> str:
-    """SHA-256 over what the plan decides: not over addresses, sizes, counts or words.
+    """SHA-256 over what the plan decides: not over addresses, sizes, counts, words or notes.
 
     Nor over tables that are left out, which may come, change and go while a run is on its way.
     """
@@ -180,7 +180,7 @@ def digest(plan: Plan) -> str:
         ],
         "statements": [_decided(statement) for statement in plan.statements],
         "outcomes": [
-            (one.kind, one.name, one.state, one.becomes)
+            (one.kind, one.name, one.state == "not migrated", one.becomes)
             for one in plan.outcomes
             if not (one.part or (one.kind == "table" and one.state == "not migrated"))
         ],

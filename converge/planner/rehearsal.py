@@ -59,12 +59,34 @@ def since(last: Result, plan: Plan) -> Drift | None:
 
 def changes(before: Plan, plan: Plan) -> list[str]:
     """What a plan decides otherwise than an earlier one, each in a line."""
-    marks = fingerprint(before, whole=True), fingerprint(plan, whole=True)
-    return [
-        f"{one.what} {one.object}: {one.before or 'not there'} → {one.now or 'not there'}"
-        for one in _changes(*marks, plan)
-        if one.what != "finding"
-    ]
+    was, now = (_deciding(fingerprint(one, whole=True)) for one in (before, plan))
+    found = [f"{one.what} {one.object}: {_from_to(one.before, one.now)}" for one in _changes(was, now, plan)]
+    return found or [*_other_statements(before, plan)]
+
+
+def _deciding(mark: Fingerprint) -> Fingerprint:
+    """Without notes, which decide nothing."""
+    noted = "translated with a note"
+    objects = {name: words.replace(noted, "translated", 1) for name, words in mark.objects.items()}
+    return replace(mark, findings=(), objects=objects)
+
+
+def _other_statements(before: Plan, plan: Plan) -> Iterator[str]:
+    """What no column and no name tells: the action of a foreign key, a CHECK constraint, a comment."""
+    was, now = (
+        {(one.phase, one.object, one.sql): None for one in each.statements} for each in (before, plan)
+    )
+    gone, new = (
+        {(phase, object_): sql for phase, object_, sql in each if (phase, object_, sql) not in other}
+        for each, other in ((was, now), (now, was))
+    )
+    for phase, object_ in gone | new:
+        words = _from_to(gone.get((phase, object_), ""), new.get((phase, object_), ""))
+        yield f"{phase} of {object_}: {words}"
+
+
+def _from_to(before: str, now: str) -> str:
+    return f"{before or 'not there'} → {now or 'not there'}"
 
 
 def _becomes(column: ColumnPlan) -> str:
