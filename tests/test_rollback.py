@@ -353,7 +353,7 @@ def test_keys_of_all_types_find_their_rows_and_no_others(databases: tuple[str, s
 
 
 def test_changes_that_were_not_noted_are_no_reason_to_pass(databases: tuple[str, str]) -> None:
-    source, target = databases
+    _, target = databases
     prepared(
         databases,
         "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), z DATE); "
@@ -375,10 +375,26 @@ def test_changes_that_were_not_noted_are_no_reason_to_pass(databases: tuple[str,
     postgres(target, "ALTER TABLE t ALTER v TYPE varchar(20) USING upper(v)")
     assert counts(rollback(databases, "--apply", "--yes")) == {"t": (0, 2, 0)}
     assert counts(rollback(databases, "--apply", "--yes")) == {}
-    mysql(source, "ALTER TABLE t ENGINE = MyISAM")
-    postgres(target, "UPDATE t SET v = 'x'")
+
+
+def test_tables_without_transactions(databases: tuple[str, str]) -> None:
+    """Their changes end --apply, up to the statements of the hint."""
+    source, target = databases
+    ran = prepared(
+        databases,
+        "CREATE TABLE hits (id INT PRIMARY KEY, v INT) ENGINE = MyISAM;"
+        "CREATE TABLE numbers (a INT, id INT AUTO_INCREMENT, PRIMARY KEY (a, id)) ENGINE = MyISAM",
+    )
+    found = [one for one in ran.json["findings"] if one["code"] == "V136"]
+    assert [(one["object"], one["severity"]) for one in found] == [("hits", "lossy"), ("numbers", "lossy")]
+    assert all("a change of this table ends --apply" in one["message"] for one in found)
+    assert all(one["hint"].startswith("after the cutover, before rollback --apply: ") for one in found)
+    postgres(target, "INSERT INTO hits VALUES (1, 1); INSERT INTO numbers VALUES (1, 1)")
     ran = rollback(databases, "--apply", "--yes")
-    assert (ran.code, "error[V136]" in ran.err) == (3, True), ran.err
+    assert (ran.code, "error[V136]: hits: MyISAM" in ran.err) == (3, True), ran.err
+    for one in found:
+        mysql(source, one["hint"].partition(": ")[2])
+    assert counts(rollback(databases, "--apply", "--yes")) == {"hits": (1, 0, 0), "numbers": (1, 0, 0)}
 
 
 def test_tables_that_were_not_prepared_in_time_are_compared_as_a_whole(databases: tuple[str, str]) -> None:

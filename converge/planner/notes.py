@@ -49,7 +49,8 @@ def note_source(draft: Draft, planned: Sequence[Table]) -> None:
         what = (
             f"{counted(len(names), 'table')} of an engine without snapshots: stop all writers during the run"
         )
-        draft.find(Code.P072, engine, f"{what}: {', '.join(names)}")
+        hint = "or ALTER TABLE … ENGINE = InnoDB; without it a change after the cutover ends rollback --apply"
+        draft.find(Code.P072, engine, f"{what}: {', '.join(names)}", hint)
     _note_unseen(draft, planned)
 
 

@@ -102,9 +102,15 @@ def without_transactions(table: Table) -> Finding | None:
     """What is to be said of a table whose engine keeps what a statement has written."""
     if table.engine.lower() == "innodb":
         return None
-    words = f"it is {table.engine} in the source: nothing could be undone there"
-    hint = f"ALTER TABLE {my_name(table.name)} ENGINE=InnoDB;"
-    return Finding(Code.V136, "note", table.name, words, hint)
+    words = f"{table.engine} in the source cannot roll back: a change of this table ends --apply and --sql"
+    first = {index.columns[0] for index in table.indexes if index.columns}
+    # InnoDB counts by an index that begins with the column (error 1075).
+    more = [one.name for one in table.columns if one.auto_increment and one.name not in first]
+    keys = "".join(f"ADD KEY ({my_name(name)}), " for name in more)
+    hint = (
+        f"after the cutover, before rollback --apply: ALTER TABLE {my_name(table.name)} {keys}ENGINE=InnoDB;"
+    )
+    return Finding(Code.V136, "lossy", table.name, words, hint)
 
 
 def acting_triggers(both: Compared) -> list[tuple[str, str]]:
