@@ -198,15 +198,19 @@ def test_the_application_needs_no_privilege_and_may_print_as_it_likes(databases:
 
 def test_what_does_not_fit_the_source_changes_nothing(databases: tuple[str, str]) -> None:
     source, target = databases
-    prepared(
+    ran = prepared(
         databases,
         "CREATE TABLE a (id INT PRIMARY KEY, at DATETIME, n VARCHAR(20) COLLATE utf8mb4_0900_ai_ci UNIQUE, "
-        "s SET('x','z')); "
-        "CREATE TABLE b (id INT PRIMARY KEY, took TIME); INSERT INTO a VALUES (1, '2020-01-01', 'x', NULL)",
+        "s SET('x','z'), d DOUBLE(6,2)); "
+        "CREATE TABLE b (id INT PRIMARY KEY, took TIME); "
+        "INSERT INTO a VALUES (1, '2020-01-01', 'x', 'x', 1.5)",
     )
+    found = [one for one in ran.json["findings"] if one["code"] == "V130"]
+    assert [(one["object"], one["severity"]) for one in found] == [("a.d", "lossy")]
+    assert "more than 2 decimals" in found[0]["message"]
     for change, words, row in (
         ("UPDATE a SET at = 'infinity'", "infinity", "a (1)"),
-        ("INSERT INTO a VALUES (2, NULL, 'X', NULL)", "Duplicate entry", "a (2)"),
+        ("INSERT INTO a VALUES (2, NULL, 'X')", "Duplicate entry", "a (2)"),
         ("UPDATE a SET at = '0044-03-15 BC'", "BC", "a (1)"),
         (
             "INSERT INTO a VALUES (3), (4), (5), (6); UPDATE a SET at = 'infinity' WHERE id = 5",
@@ -221,9 +225,11 @@ def test_what_does_not_fit_the_source_changes_nothing(databases: tuple[str, str]
         assert mysql(source, "SELECT COUNT(*) FROM b") == [(0,)]
         postgres(target, "DELETE FROM b; DELETE FROM a WHERE id > 1; UPDATE a SET at = '2020-01-01'")
     # MySQL takes it, and has another value.
-    postgres(target, "INSERT INTO b VALUES (1, '01:00'); UPDATE a SET s = '{z,x}'")
+    postgres(target, "INSERT INTO b VALUES (1, '01:00'); UPDATE a SET d = 1.005")
     ran = rollback(databases, "--apply", "--yes")
-    assert (ran.code, "a (1): s is (x,z) here, (z,x) in the target" in ran.err) == (4, True), ran.err
+    assert (ran.code, "a (1): d is (1" in ran.err, "1.005) in the target" in ran.err) == (4, True, True), (
+        ran.err
+    )
     assert mysql(source, "SELECT COUNT(*) FROM b") == [(0,)]
     # Rows that the role does not see are not gone.
     role = "CREATE ROLE few_rows LOGIN; GRANT ALL ON SCHEMA public, converge TO few_rows; "
@@ -232,6 +238,24 @@ def test_what_does_not_fit_the_source_changes_nothing(databases: tuple[str, str]
     ran = rollback((source, target.replace("postgres@", "few_rows@")), "--apply", "--yes")
     postgres(target, "DROP OWNED BY few_rows; DROP ROLE few_rows")
     assert (ran.code, "V115" in ran.err) == (3, True), ran.err
+
+
+def test_a_set_is_the_same_in_any_order(databases: tuple[str, str]) -> None:
+    source, target = databases
+    prepared(
+        databases,
+        "CREATE TABLE t (id INT PRIMARY KEY, s SET('new','sale'));"
+        "CREATE TABLE keyless (s SET('new','sale'));"
+        "CREATE TABLE of_sets (s SET('new','sale') PRIMARY KEY, v INT);"
+        "INSERT INTO t VALUES (1, 'new'), (2, 'new,sale'); INSERT INTO keyless VALUES ('new,sale')",
+    )
+    postgres(target, "UPDATE t SET s = '{sale,new}'; UPDATE keyless SET s = '{sale,new}'")
+    assert counts(rollback(databases, "--apply", "--yes")) == {"t": (0, 1, 0)}
+    assert mysql(source, "SELECT s FROM t ORDER BY id") == [("new,sale",), ("new,sale",)]
+    # Two keys of the target, and one of the source.
+    postgres(target, "INSERT INTO of_sets VALUES ('{new,sale}', 1), ('{sale,new}', 2)")
+    ran = rollback(databases, "--apply", "--yes")
+    assert (ran.code, "error[V132]" in ran.err) == (4, True), ran.err
 
 
 def test_what_is_in_the_way_is_said_first(databases: tuple[str, str]) -> None:

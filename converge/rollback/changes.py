@@ -23,7 +23,7 @@ from converge.codes import Code
 from converge.errors import SourceError
 from converge.model.catalog import Table
 from converge.model.quote import my_name, my_text, pg_name, pg_text
-from converge.model.table_plan import TablePlan
+from converge.model.table_plan import ColumnPlan, TablePlan
 from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import changed_keys
@@ -34,6 +34,7 @@ from converge.rollback.parents import Joining
 from converge.rollback.triggers import CHANGED, has_moved, mark_of, note_mark
 from converge.run.relation import Row, as_text, of_table, row_digests, row_text, unequal
 from converge.types.field import Field
+from converge.types.sql import base_name
 
 _AT_ONCE = 500
 """Rows of both sides that are held at once, and keys of a statement."""
@@ -106,6 +107,16 @@ class _Pair:
     """The values as they are compared."""
 
 
+def _as_meant(field: Field, column: ColumnPlan, key: Sequence[ColumnPlan]) -> Field:
+    """The field of a column, as values are compared that come back."""
+    if field.judge == "json":
+        # Only the whole of a document tells that 1.50 is 1.5.
+        return replace(field, longest=_DOCUMENT)
+    # (sale,new) comes back as (new,sale), the same SET: not in a key, of which the target may have both.
+    members = base_name(column.target_type) == "text[]" and column not in key
+    return replace(field, judge="list", separator=",") if members else field
+
+
 class Changed:
     """A table of which rows have changed."""
 
@@ -125,11 +136,7 @@ class Changed:
         back = {one.source for one in (*self.columns, *self.key, *computed)}
         relation = of_table(schema, table)
         places = [place for place, one in enumerate(table.columns) if one.source in back]
-        self._fields: list[Field] = [
-            # Only the whole of a document tells that 1.50 is 1.5.
-            replace(field, longest=_DOCUMENT) if field.judge == "json" else field
-            for field in (relation.fields[place] for place in places)
-        ]
+        self._fields = [_as_meant(relation.fields[place], table.columns[place], self.key) for place in places]
         self._names = [table.columns[place].source for place in places]
         self._stamped = [one.name for one in known.columns if one.on_update_now]
         unique = {name for one in known.indexes if one.unique and not one.primary for name in one.columns}

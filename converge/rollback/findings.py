@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from converge.codes import Code
-from converge.model.catalog import Table
+from converge.model.catalog import Column, Table
 from converge.model.finding import Finding
 from converge.model.plan import Plan
 from converge.model.quote import my_name, pg_name
-from converge.model.table_plan import TablePlan
+from converge.model.table_plan import ColumnPlan, TablePlan
+from converge.model.words import counted
 from converge.mysql.definitions import next_values
 from converge.mysql.digest import changed_keys
 from converge.mysql.privileges import read_privileges
@@ -18,6 +19,9 @@ from converge.postgres.query import rows, value
 from converge.rollback.inverse import noted_by, one_way, partly_lost
 from converge.rollback.parents import unsure_parents
 from converge.run.compared import Compared
+from converge.types.as_number import FLOATS
+from converge.types.floating import Floating
+from converge.types.sql import base_name
 
 WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
 """Privileges that --apply needs."""
@@ -82,6 +86,17 @@ def losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
                 yield Finding(Code.V130, "lossy", name, words)
             elif words := partly_lost(column):
                 yield Finding(Code.V130, "lossy", name, f"where it changes, {words}: so they go back")
+            elif (scale := _rounded(known[table.source].column(column.source), column)) is not None:
+                words = (
+                    f"MySQL rounds it: a new value with more than {counted(scale, 'decimal')} ends --apply"
+                )
+                yield Finding(Code.V130, "lossy", name, words)
+
+
+def _rounded(column: Column, plan: ColumnPlan) -> int | None:
+    """The decimals to which MySQL rounds a DOUBLE(M,D) or FLOAT(M,D), and the target's type does not."""
+    floating = column.type in Floating.types and base_name(plan.target_type) in FLOATS
+    return column.scale if floating else None
 
 
 def _shared_keys(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
