@@ -149,6 +149,12 @@ def test_rows_of_others_stay_unless_named(pair: tuple[str, str]) -> None:
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.out
     kept = _found(ran, "V119")
     assert kept["evidence"] == "child: 1; keyless: 1; parent: 1"
+    # The same command would leave them again.
+    assert ran.json["next"].endswith(f" {kept['hint']}"), ran.json["next"]
+    postgres(target, "DELETE FROM keyless WHERE number = 9; DELETE FROM child WHERE parent_id = 900")
+    ran = verify(pair, "--repair", "--yes")
+    assert _found(ran, "V119")["message"].startswith("1 row was not written by the run and stays; "), ran.out
+    postgres(target, "INSERT INTO child VALUES (900, 1)")
     assert {(one["rows_missing"], one["rows_different"]) for one in ran.json["tables"]} == {(0, 0)}
     assert postgres(target, "SELECT parent_id FROM theirs") == [(4,)]
     ran = verify(pair, "--repair", "--yes", *kept["hint"].split())

@@ -80,13 +80,19 @@ def command(
     one = only(databases(where), "cutover")
     result = Result("cutover", str(one.source), str(one.target))
 
+    written = []
+
     def write(proof: dict[str, Any]) -> None:
         if certificate:
             write_private(certificate, json.dumps(proof, indent=2) + "\n")
+            written.append(certificate)
 
     window = api.Window(max_seconds, dry_run, full_proof, stop or "", None if yes else _wait, write)
     api.cutover(one.source, one.target, options_of(one, options), window, on_event=emit, result=result)
-    return finish(Results("cutover", (Named("", result),)), reports, emit, as_json=as_json)
+    code = finish(Results("cutover", (Named("", result),)), reports, emit, as_json=as_json)
+    for path in [] if as_json else written:
+        click.echo(f"written   {path}")
+    return code
 
 
 def _wait() -> None:

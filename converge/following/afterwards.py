@@ -57,7 +57,8 @@ def finished(
             finish(run, there, emit, result)
     result.tables = compared_tables(run.plan, certificate["proof"]["tables"])
     result.verdict = "verified"
-    words = f"cut over at {certificate['at']}; nothing is compared anew"
+    result.cut_over = certificate["at"]
+    words = f"cut over at {result.cut_over}; nothing is compared anew"
     result.findings.append(Finding(Code.W014, "note", "target", words))
     return certificate
 

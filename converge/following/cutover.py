@@ -18,7 +18,15 @@ from converge.errors import BlockedError
 from converge.following.afterwards import compared_tables, cut_over, finish, finished, require_all_runs
 from converge.following.epoch import Epoch
 from converge.following.follow import Open, note_unequal, opened
-from converge.following.window import MOST_NAMED, STILL_SECONDS, Closing, Window, still_writing
+from converge.following.window import (
+    MOST_NAMED,
+    PREPARE,
+    STILL_SECONDS,
+    Closing,
+    Window,
+    prepared,
+    still_writing,
+)
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
 from converge.model.finding import Finding
@@ -76,7 +84,7 @@ def cutover(
             if names := run.names_later():
                 words += f"; of {', '.join(names)}, which read such tables, too"
             result.verdict = "ready"
-            result.next_command = "converge cutover --stop COMMAND"
+            result.next_command = "converge cutover --stop COMMAND" if prepared(open_) else PREPARE
             result.findings.append(Finding(Code.W014, "note", "target", words))
             return {}
         for one in changed:

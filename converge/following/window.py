@@ -34,6 +34,7 @@ from converge.run.computed import ask_checks, prove_views
 
 MOST_NAMED = 20
 """Of what stands in the way."""
+PREPARE = "converge rollback --prepare"
 STILL_SECONDS = 2.0
 """So long the source's log must not move."""
 
@@ -186,8 +187,9 @@ class Closing:
         }
         note_certificate(there, self.open_.run.run, certificate)
         self.result.tables = compared_tables(self.open_.prepared.plan, self.open_.proof.tables())
-        if not _prepared(self.open_):
-            self.result.next_command = "converge rollback --prepare"
+        self.result.cut_over = str(certificate["at"])
+        if not prepared(self.open_):
+            self.result.next_command = PREPARE
         words = (
             f"cut over at {certificate['at']}, after {took:.1f} s: the application may start on the target"
         )
@@ -215,7 +217,7 @@ def _not_still(why: str) -> BlockedError:
     )
 
 
-def _prepared(open_: Open) -> bool:
+def prepared(open_: Open) -> bool:
     """Whether `rollback --prepare` has been: changes of all tables that can go back are noted."""
     plan, there = open_.prepared.plan, open_.prepared.target
     assert there is not None

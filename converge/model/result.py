@@ -28,7 +28,7 @@ OF_CHECKS = frozenset({Code.C001, Code.C002})
 """Codes of checks that failed, which have a part of their own in reports."""
 OF_THE_RUN = frozenset({
     Code.R003, Code.S034, Code.V001, Code.V002, Code.V004, Code.V005, Code.V110, Code.V113, Code.V114,
-    Code.V116, Code.V117, Code.V118, Code.V119, Code.V120, Code.V121, Code.V122, Code.V124,
+    Code.V116, Code.V117, Code.V118, Code.V119, Code.V120, Code.V121, Code.V122, Code.V124, Code.W014,
 })  # fmt: skip
 """Codes of notes that say what happened in a run; the others are the plan's."""
 OF_SCHEMA = frozenset({Code.V111, Code.V112, Code.V114, Code.V115, Code.V117, Code.V124, Code.V126})
@@ -235,6 +235,8 @@ class Result:
     not_compared: list[NotCompared] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
     next_command: str = ""
+    cut_over: str = ""
+    """When the target became the application's, ISO 8601 in UTC; empty before that."""
 
     @property
     def exit_code(self) -> int:

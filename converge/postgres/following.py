@@ -91,6 +91,11 @@ def require_not_cut_over(
         )
 
 
+def certificate_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any]:
+    """The certificate of the run's cutover; {} before that, or where the role may not see it."""
+    return (following_now(connection, run) or {}).get("certificate") or {}
+
+
 def following_now(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:
     """The row as JSON values, with the lag in seconds: how long ago the source was as the target is now."""
     readable = "SELECT has_table_privilege(to_regclass('converge.follow'), 'SELECT')"

@@ -21,7 +21,7 @@ from converge.model.recorded import READER, decode, encoded
 from converge.model.recovery import LoadRun
 from converge.model.result import Result
 from converge.postgres.connect import connect
-from converge.postgres.following import forget_proof
+from converge.postgres.following import certificate_of, forget_proof
 from converge.postgres.ledger import STATE, at_work, who
 from converge.postgres.privileges import LEDGER
 from converge.postgres.query import value
@@ -118,6 +118,10 @@ def result_of(connection: psycopg.Connection[Any], run: int) -> Result | None:
     if report is None:
         return None
     result = Result.from_json(report)
+    if certificate := certificate_of(connection, run):
+        result.cut_over = certificate["at"]
+        words = f"cut over at {result.cut_over}: the target is the application's"
+        result.findings.append(Finding(Code.W014, "note", "target", words))
     last = last_verification(connection, run, standing=True)
     if last is not None:
         full = last_verification(connection, run, full=True) or last

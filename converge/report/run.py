@@ -86,6 +86,7 @@ _READ_ONLY = (
     "The run has only read the source: its sessions there are read only, so the server itself refuses "
     "whatever would write."
 )
+_AFTER_CUTOVER = "Cut over at {}: the target is the application's, and nothing replaces its rows."
 _BACK = (
     "To go back, give the application the source's address again. What it has written to the target since "
     "the cutover is in the source only after `converge rollback --apply`."
@@ -97,6 +98,8 @@ def run_document(result: Result) -> Document:
     words, command = _REPAIR if result.rejects else _NEXT.get(result.verdict, ("", ""))
     if rows_differ(result):
         words, command = BEHIND
+    if result.cut_over:
+        words, command = f"{_AFTER_CUTOVER.format(result.cut_over)} {_BACK}", "converge status"
     if only_checks(result):
         words = "Find out why the check fails, then verify again."
     own = [one for one in result.findings if one.code not in OF_CHECKS]

@@ -66,7 +66,7 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     if result.going_back:
         yield "back", stand_words(result.going_back)
         yield from (("moved", name) for name in first_of(result.going_back.tables, _MOST_LINES))
-    behind = result.next_command in ("", BEHIND[1]) and rows_differ(result)
+    behind = result.next_command in ("", BEHIND[1]) and rows_differ(result) and not result.cut_over
     yield "next", BEHIND[0] if behind else result.next_command
 
 

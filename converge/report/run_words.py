@@ -45,6 +45,8 @@ def run_verdict(result: Result) -> Verdict:
 def verdict_words(result: Result) -> str:
     """What the verdict means for this run, and what the target lacks, in one line."""
     words = "data verified" if result.verdict == "verified" else _outcome_words(result)
+    if result.cut_over and result.verdict == "verified":
+        words = f"cut over at {result.cut_over}, {words}"
     if result.verdict in ("blocked", "failed", "interrupted"):
         return words
     kinds = Counter[str](one.kind for one in result.left_uncompared)

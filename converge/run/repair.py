@@ -265,11 +265,15 @@ def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
         yield _changed(changed, word)
     if kept := [one for one in done if one.kept]:
         rows = sum(one.kept for one in kept)
+        words = said(rows, f"were not written by the run and stay{'s' * (rows == 1)}")
+        more = "the source does not have them: --delete-extra TABLE deletes them"
+        if repair.catches_up:
+            more = (
+                "converge verify --repair replaces those that the source has, too, and --delete-extra TABLE "
+                "deletes those that it does not have"
+            )
         yield Finding(
-            Code.V119, "note", "target",
-            said(rows, "were not written by the run, and stay")
-            + "; converge verify --repair replaces those that the source has, too, and --delete-extra TABLE "
-            "deletes those that it does not have",
+            Code.V119, "note", "target", f"{words}; {more}",
             " ".join(f"--delete-extra {one.table}" for one in kept),
             evidence="; ".join(f"{one.table}: {one.kept:,}" for one in kept),
         )  # fmt: skip

@@ -17,7 +17,7 @@ from converge.model.words import said
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.digest import Moment
-from converge.postgres.following import note_start, read_following, require_not_cut_over
+from converge.postgres.following import certificate_of, note_start, read_following, require_not_cut_over
 from converge.postgres.history import record_verification
 from converge.postgres.ledger import lock
 from converge.postgres.made import changed_since, too_low, validate_keys
@@ -95,7 +95,11 @@ def _judge(both: Compared, result: Result) -> None:
         result.verdict = "differs"
     elif result.verdict == "verified" and any(one.code == Code.V124 for one in result.findings):
         result.verdict = "ready"
-    if result.verdict == "differs" and any(one.unequal for one in result.tables):
+    if both.run is not None and (certificate := certificate_of(both.target, both.run.run)):
+        words = f"cut over at {certificate['at']}: rows that the application has changed since then differ"
+        result.findings.append(Finding(Code.W014, "note", "target", words))
+        result.cut_over = certificate["at"]
+    elif result.verdict == "differs" and any(one.unequal for one in result.tables):
         result.next_command = result.next_command or "converge verify --repair"
 
 
@@ -140,6 +144,8 @@ class _Comparison(Comparison):
                 result.findings, result.not_compared = known, uncompared
                 self.prove()
             result.findings += found
+            if extra := next((one.hint for one in found if one.code == Code.V119), ""):
+                result.next_command = f"converge verify --repair {extra}"
 
     def _numbers_too_low(self) -> bool:
         run = self.both.run
