@@ -95,6 +95,9 @@ def test_the_cutover_ends_in_a_certificate(both_databases: tuple[str, str], tmp_
     assert f"cut over at {at[:10]}" in converge("status", "--target", target).out
     ran = converge("verify", *ends)
     assert (ran.code, f"cut over at {at}" in ran.out, "--repair" in ran.out) == (1, True, False), ran.out
+    ran = converge("plan", *ends, "--json")
+    (found,) = (one for one in ran.json["plan"]["findings"] if one["code"] == "T005")
+    assert found["hint"].startswith(f"the cutover was at {at}: the target is the application's; "), found
     report = tmp_path / "report.md"
     assert converge("report", "--target", target, "-o", str(report)).code == 0
     words = report.read_text("utf-8")

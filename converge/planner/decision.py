@@ -188,7 +188,7 @@ class Decision:
                 by = next(rule for rule in self.rules if trap.name in rule.settings.get("policy", {}))
                 raise UsageError(
                     f"{by.place}: {trap.name} of {self.name} cannot be replaced by "
-                    f"{policy['replace']!r}: {error}",
+                    f"{policy['replace']!r}, which is not a date",
                     code=Code.M005,
                     hint=f'replace = "…", a value of {self.to}',
                 ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
@@ -52,8 +52,17 @@ def obstacles(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
 
 def losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
     """What changes in these tables and has no way back."""
-    columns = rows(both.target, "table_columns", schema=both.plan.schema)
     known = {table.name: table for table in both.catalog.tables}
+    yield from _whole_changes(both, tables, known)
+    # Last, as they may be many.
+    yield from _replaced_values(tables, known)
+
+
+def _whole_changes(
+    both: Compared, tables: Sequence[TablePlan], known: Mapping[str, Table]
+) -> Iterator[Finding]:
+    """Columns and rows of which no change comes back."""
+    columns = rows(both.target, "table_columns", schema=both.plan.schema)
     for table in tables:
         ours = {one.target for one in table.columns}
         if others := [column for name, column, *_ in columns if name == table.target and column not in ours]:
@@ -73,7 +82,7 @@ def losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
             if absent not in arrived:
                 yield Finding(Code.V130, "lossy", f"{table.source}.{absent}", words)
         if not noted_by(table):
-            words = "it has no key that goes back: where it changes, all rows do"
+            words = "it has no key that goes back: where a row changes, all rows are compared"
             yield Finding(Code.V130, "note", table.source, words)
         computed = {one.name for one in known[table.source].columns if one.generated}
         for column in table.copied:
@@ -82,15 +91,27 @@ def losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
                 words = "the source computes it: another value in the target does not go back"
                 yield Finding(Code.V130, "lossy", name, words)
             elif why := one_way(column):
-                words = f"what changes here does not go back: {why}; {unset[column.source]}"
+                words = f"{unset[column.source]}; a change here does not go back: {why}"
                 yield Finding(Code.V130, "lossy", name, words)
-            elif words := partly_lost(column):
-                yield Finding(Code.V130, "lossy", name, f"where it changes, {words}: so they go back")
             elif (scale := _rounded(known[table.source].column(column.source), column)) is not None:
                 words = (
                     f"MySQL rounds it: a new value with more than {counted(scale, 'decimal')} ends --apply"
                 )
                 yield Finding(Code.V130, "lossy", name, words)
+
+
+def _replaced_values(tables: Sequence[TablePlan], known: Mapping[str, Table]) -> Iterator[Finding]:
+    """Single values that have arrived as others."""
+    for table in tables:
+        for column in table.copied:
+            computed = known[table.source].column(column.source).generated
+            words = "" if computed or one_way(column) else partly_lost(column)
+            if words:
+                words = (
+                    "a value that is changed in the target goes back as it is there: the source had another "
+                    f"one in {words}"
+                )
+                yield Finding(Code.V130, "lossy", f"{table.source}.{column.source}", words)
 
 
 def _rounded(column: Column, plan: ColumnPlan) -> int | None:

@@ -47,8 +47,8 @@ def one_way(column: ColumnPlan) -> str:
 
 
 def partly_lost(column: ColumnPlan) -> str:
-    """Which values of the column come back as others where their row has changed; empty where none do."""
-    return "; ".join(f"rows that {one.words} went as {one.policy}" for one in column.changes)
+    """Which values of the column arrived as others, and come back where they change; empty for none."""
+    return "; ".join(f"rows that {one.words} (policy {one.policy})" for one in column.changes)
 
 
 def noted_by(table: TablePlan) -> tuple[ColumnPlan, ...]:

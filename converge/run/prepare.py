@@ -33,6 +33,7 @@ from converge.planner.inputs import Inputs, require_matches
 from converge.planner.plan import make_plan, own_names
 from converge.planner.rehearsal import since
 from converge.postgres.existing import keep_reprinted, read_existing
+from converge.postgres.following import certificate_of
 from converge.postgres.history import last_evidence, last_rehearsal, last_run, unreadable_ledger
 from converge.postgres.privileges import lacking
 from converge.postgres.query import refused
@@ -180,8 +181,13 @@ def _occupied(inputs: Inputs, target: psycopg.Connection[Any]) -> Iterator[Findi
     if found is not None:
         with suppress(BlockedError):
             run = last_run(target)
-        if run and run["source"] == inputs.source and run["state"] in ("running", "interrupted", "failed"):
-            found = replace(found, hint=f"--resume continues the interrupted run {run['id']}; {found.hint}")
+        if run and run["source"] == inputs.source:
+            before = ""
+            if run["state"] in ("running", "interrupted", "failed"):
+                before = f"--resume continues the interrupted run {run['id']}; "
+            elif certificate := certificate_of(target, run["id"]):
+                before = f"the cutover was at {certificate['at']}: the target is the application's; "
+            found = replace(found, hint=before + found.hint)
         yield found
 
 

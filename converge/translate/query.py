@@ -121,7 +121,7 @@ class QueryTranslator(Translator):
 
     def sorted(self, value: Term, descending: bool) -> str:
         """One key; MySQL takes NULL for the least value, and sorts quotients by the digits that it shows."""
-        refuse_if(value.kind in ("set", "json", "opaque", "uuid"), f"rows are sorted by a {value.kind}")
+        refuse_if(value.kind in ("set", "json", "opaque", "uuid"), f"rows are sorted by {value.described}")
         if value.labels and value.source != "enum":
             raise Untranslatable("rows are sorted by a computed ENUM, which MySQL sorts as a text")
         if value.kind in TIMES:

@@ -125,7 +125,9 @@ class Term:
     def described(self) -> str:
         """The kind with its article."""
         article = "an" if self.kind[0] in "aeiou" else "a"
-        special = {"null": "NULL", "json": "a JSON value", "opaque": "a value of this type"}
+        special = {
+            "null": "NULL", "json": "a JSON value", "opaque": "a value of this type", "uuid": "a UUID",
+        }  # fmt: skip
         return special.get(self.kind, f"{article} {self.kind}")
 
     def expect(self, kinds: Set[Kind], role: str) -> None:
@@ -164,7 +166,7 @@ class Term:
 
     def exact(self) -> str:
         """A number without an exponent."""
-        refuse_if(self.kind == "double", "an approximate number is taken for an exact one")
+        refuse_if(self.kind == "double", "a FLOAT or DOUBLE, where only exact numbers give the same result")
         return self.number()
 
     def double(self) -> str:
