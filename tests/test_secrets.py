@@ -210,7 +210,7 @@ def test_a_bug(setup: Setup, tmp_path: Path) -> None:
     ran, seen = watched(setup, tmp_path, "verify", "-v", **setup.variables, **paths)
     assert ran.code == 70
     assert "Traceback" in ran.err
-    assert "error[B001]" in ran.err
+    assert "error[B001]: this is a bug in converge; what was committed stays, on both servers" in ran.err
     assert "no host in mysql://secretive:***@" in ran.err
     seen.clean()
 

@@ -221,7 +221,7 @@ def _said(error: ConvergeError, arguments: list[str]) -> int:
 
 def _bug() -> int:
     _tell(visible(without_passwords(traceback.format_exc())))
-    _tell(f"error[{Code.B001}]: this is a bug in converge; the target holds what its ledger says")
+    _tell(f"error[{Code.B001}]: this is a bug in converge; what was committed stays, on both servers")
     return _BUG
 
 
