@@ -647,6 +647,21 @@ def test_another_engine_is_no_other_schema(databases: tuple[str, str]) -> None:
     assert words in ran.err.replace('"', ""), ran.err
 
 
+def test_a_value_that_the_target_refuses_is_named(databases: tuple[str, str]) -> None:
+    pair = migrated(
+        databases,
+        "CREATE TABLE gifts (shop INT, id VARCHAR(9), is_gift TINYINT(1), PRIMARY KEY (shop, id));"
+        "INSERT INTO gifts VALUES (1, 'a', 1), (1, 'b', 0), (1, 'c', 0)",
+    )
+    mysql(databases[0], "UPDATE gifts SET is_gift = 1; UPDATE gifts SET is_gift = 2 WHERE id = 'b'")
+    ran = follow(pair)
+    assert (ran.code, "error[D001]: gifts.is_gift, shop=1, id=b: PostgreSQL cannot" in ran.err) == (
+        5,
+        True,
+    ), ran.err
+    assert "converge_rows" not in ran.err, ran.err
+
+
 def test_uuids_in_text_are_found_by_each_spelling(databases: tuple[str, str], tmp_path: Path) -> None:
     """Nobody looks for others in all rows when following begins: it would take as long as the table is."""
     source, target = databases

@@ -9,12 +9,15 @@ out on literals in the source: on the copy's own road.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import psycopg
 
+from converge.errors import ConvergeError
 from converge.following.changes import Key
 from converge.following.tables import CHANGED, DIGEST, MOVED, Child, Followed
 from converge.model.quote import my_name
@@ -22,10 +25,11 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import number as my_number
 from converge.mysql.digest import row_digest as my_row_digest
 from converge.mysql.query import fetch
-from converge.mysql.rows import marked, select_text, stream
-from converge.postgres.copy import copy_statement, encode, write
+from converge.mysql.rows import marked, select_text, stream, whole_rows
+from converge.postgres.copy import copy_statement, encode, fields, write
 from converge.postgres.digest import number as pg_number
 from converge.postgres.digest import row_digest as pg_row_digest
+from converge.postgres.errors import explain, is_of_value
 from converge.postgres.query import value
 
 _KEYS = "pg_temp.converge_dirty"
@@ -33,6 +37,8 @@ _AT_ONCE = 2000
 """Spellings of keys that the source is asked for at once: a few hundred kilobytes of SQL."""
 _IN_MEMORY = 100_000
 """Keys that are kept here before they go to the target."""
+# Lines of the value's own type, as of JSON, may come first.
+_PLACE = re.compile(r"^COPY .*?, line (\d+)(?:, column (.*?))?(?:: .*)?\Z", re.DOTALL | re.MULTILINE)
 _BETWEEN = "\1"
 """Between the literals of a key's columns."""
 
@@ -191,9 +197,18 @@ class Dirty:
     def _copy_rows(self, source: WatchedConnection, table: Followed, keys: Sequence[Sequence[str]]) -> None:
         plan = table.row_plan
         encoded = encode if marked(plan) else b"".join
-        reads = stream(source, f"{select_text(plan)}{table.where(keys)}")
+        query = f"{select_text(plan)}{table.where(keys)}"
+        reads = stream(source, query)
         copy = f"COPY {_rows(table.number)} ({table.columns},{DIGEST},{CHANGED}) FROM STDIN"
-        write(self._target, copy, (encoded(parts) for _, parts in reads))
+        try:
+            write(self._target, copy, (encoded(parts) for _, parts in reads))
+        except psycopg.Error as error:
+            if not is_of_value(error):
+                raise
+            for _ in reads:
+                pass  # an answer is read to its end before the next query
+            lines = (encoded([row]) for rows in whole_rows(stream(source, query)) for row in rows)
+            raise _refused(table, lines, error) from error
 
     def _make(self, number: int) -> None:
         """The temporary tables of a table, once in a session."""
@@ -339,6 +354,25 @@ class Dirty:
         places = (_keys(table.number), _rows(table.number))
         keys = " UNION ".join(f"SELECT {table.keys} FROM {place}" for place in places)
         return f" WHERE ({table.keys}) IN ({keys})"
+
+
+def _refused(table: Followed, lines: Iterator[bytes], error: psycopg.Error) -> ConvergeError:
+    """The error about one of these lines of COPY text, with its column and its key in the source."""
+    refused, name = explain(error), table.plan.source
+    if place := _PLACE.search(error.diag.context or ""):
+        sources = {column.target: column.source for column in table.plan.copied}
+        values = dict(
+            zip(sources.values(), fields(next(islice(lines, int(place[1]) - 1, None))), strict=False)
+        )
+        column = f".{sources[place[2]]}" if place[2] in sources else ""
+        key = "".join(
+            f", {one}={(values.get(one) or b'').decode(errors='replace')}" for one in table.plan.key
+        )
+        name += f"{column}{key}"
+    refused.message = f"{name}: {refused.message}"
+    temporary = _rows(table.number).removeprefix("pg_temp.")
+    refused.details = tuple(line.replace(temporary, table.plan.source) for line in refused.details)
+    return refused
 
 
 def _keys(number: int) -> str:
