@@ -358,3 +358,34 @@ def test_a_first_transaction_that_is_lost_resumes_no_earlier_run(
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert postgres(target, "SELECT id FROM role ORDER BY id") == [(1,), (2,)]
     assert postgres(target, "SELECT state FROM converge.run") == [("finished",)] * 2
+
+
+def test_a_lost_transaction_does_not_answer_for_rejects(databases: tuple[str, str]) -> None:
+    """A finished run is resumed for its rejects: the retry tries them, and has no result of before."""
+    source, target = databases
+    mysql(
+        source, "CREATE TABLE t (id INT PRIMARY KEY, d DATE); SET sql_mode = ''; INSERT INTO t VALUES (1, 0)"
+    )
+    options = ("migrate", "--source", source, "--no-scan", "--json")
+    ran = converge(*options, "--target", target, "--on-bad-row", "reject")
+    assert (ran.code, len(ran.json["rejects"])) == (1, 1), ran.err
+    mysql(source, "UPDATE t SET d = '2024-01-01'")
+    begun, cuts = list[bytes](), list[bytes]()
+
+    def lose(block: bytes, to_server: bool) -> bytes:
+        if to_server and begun and not cuts and b"COMMIT" in block:
+            cuts.append(block)
+            proxy.cut()
+            return b""
+        if to_server and b"SET state = 'running'" in block:
+            begun.append(block)
+        return block
+
+    port = parse(target).port
+    assert port is not None
+    with closing(Proxy(port, rewrite=lose)) as proxy:
+        far = target.replace(f":{port}/", f":{proxy.port}/")
+        ran = converge(*options, "--target", far, "--resume")
+    assert cuts
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out
+    assert postgres(target, "SELECT d::text FROM t") == [("2024-01-01",)]

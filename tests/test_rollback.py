@@ -250,10 +250,13 @@ def test_a_set_is_the_same_in_any_order(databases: tuple[str, str]) -> None:
         "CREATE TABLE t (id INT PRIMARY KEY, s SET('new','sale'));"
         "CREATE TABLE keyless (s SET('new','sale'));"
         "CREATE TABLE of_sets (s SET('new','sale') PRIMARY KEY, v INT);"
-        "INSERT INTO t VALUES (1, 'new'), (2, 'new,sale'); INSERT INTO keyless VALUES ('new,sale')",
+        "INSERT INTO t VALUES (1, 'new'), (2, 'new,sale');"
+        "INSERT INTO keyless VALUES ('new,sale'), ('new,sale')",
     )
     postgres(target, "UPDATE t SET s = '{sale,new}'; UPDATE keyless SET s = '{sale,new}'")
     assert counts(rollback(databases, "--apply", "--yes")) == {"t": (0, 1, 0)}
+    postgres(target, "DELETE FROM keyless WHERE ctid = (SELECT min(ctid) FROM keyless)")
+    assert counts(rollback(databases, "--apply", "--yes")) == {"keyless": (0, 0, 1)}
     assert mysql(source, "SELECT s FROM t ORDER BY id") == [("new,sale",), ("new,sale",)]
     # Two keys of the target, and one of the source.
     postgres(target, "INSERT INTO of_sets VALUES ('{new,sale}', 1), ('{sale,new}', 2)")
@@ -826,5 +829,18 @@ def test_parents_that_are_not_there_or_not_readable(databases: tuple[str, str]) 
         assert (ran.code, "error[S004]" in ran.err, grant in ran.err) == (4, True, True), ran.err
         mysql(source, grant)
         assert counts(rollback(ends, "--apply", "--yes")) == {"c": (1, 0, 0)}
+        # A child of which the user may see nothing, and a parent in a database that is not there.
+        mysql(
+            source,
+            f"CREATE TABLE {name}_x.note (c INT, CONSTRAINT of_c FOREIGN KEY (c) REFERENCES {name}.c (id));"
+            f"INSERT INTO {name}_x.note VALUES (2); SET foreign_key_checks = 0;"
+            f"ALTER TABLE c ADD CONSTRAINT away FOREIGN KEY (a) REFERENCES {name}_y.far (id)",
+        )
+        postgres(target, "DELETE FROM c WHERE id = 2")
+        ran = rollback(ends, "--apply", "--yes")
+        grant = f"GRANT SELECT ON `{name}_x`.`note` TO '{name}_u'@'%';"
+        assert (ran.code, "error[S004]" in ran.err, grant in ran.err) == (4, True, True), ran.err
+        ran = rollback((source, target), "--apply", "--yes", "--schema", "public")
+        assert (ran.code, "error[V132]" in ran.err, "_x.note.c (2)" in ran.err) == (4, True, True), ran.err
     finally:
-        mysql(source, f"DROP TABLE c; DROP USER {name}_u; DROP DATABASE {name}_x")
+        mysql(source, f"DROP TABLE {name}_x.note; DROP TABLE c; DROP USER {name}_u; DROP DATABASE {name}_x")

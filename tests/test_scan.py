@@ -232,6 +232,21 @@ def test_a_value_that_came_after_the_plan_file_is_met(planned: tuple[str, str, P
     assert postgres(target, "SELECT to_regclass('t')") == [(None,)]
 
 
+def test_a_loss_that_came_after_the_plan_file_makes_another_plan(
+    planned: tuple[str, str, Path], tmp_path: Path
+) -> None:
+    """The map's policy decides the same for a column without such values; the file has no loss."""
+    source, target, file = planned
+    mysql(source, "ALTER TABLE u MODIFY d DATE NULL")
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[type]]\nmatch = { type = "date" }\npolicy = { zero_date = "null" }\n')
+    options = ("--source", source, "--target", target, "--map", str(map_))
+    assert converge("plan", *options, "-o", str(file)).code == 0
+    mysql(source, "SET sql_mode = ''; INSERT INTO u VALUES (2, '0000-00-00')")
+    ran = _migrate(source, target, file, "--map", str(map_))
+    assert (ran.code, [one["code"] for one in ran.json["findings"]]) == (3, ["P005"]), ran.out
+
+
 def test_a_table_that_the_file_does_not_answer_for_is_scanned(planned: tuple[str, str, Path]) -> None:
     source, target, file = planned
     document = json.loads(file.read_text("utf-8"))

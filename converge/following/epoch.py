@@ -263,8 +263,9 @@ class Epochs:
             raise SourceError(
                 f"{', '.join(others[:20])}: changed in the source since the run was planned",
                 code=Code.W006,
-                hint="undo the change; what is gone is left out when converge follow starts again; else "
-                "converge migrate --recreate (in load mode: --truncate) --follow",
+                hint="converge follow again: it goes on where nothing that is migrated has changed, and "
+                "leaves out what is gone; else undo the change, or converge migrate --recreate (in load "
+                "mode: --truncate) --follow",
             )
 
     def look_for_new(self) -> Privileges:

@@ -168,7 +168,7 @@ class Plan:
 
 
 def digest(plan: Plan) -> str:
-    """SHA-256 over what the plan decides: not over addresses, sizes, counts, words or notes.
+    """SHA-256 over what the plan decides: not over addresses, sizes, counts or words, nor notes of tables.
 
     Nor over tables that are left out, which may come, change and go while a run is on its way.
     """
@@ -180,7 +180,13 @@ def digest(plan: Plan) -> str:
         ],
         "statements": [_decided(statement) for statement in plan.statements],
         "outcomes": [
-            (one.kind, one.name, one.state == "not migrated", one.becomes)
+            # A column's note is about its values: a plan of which more are lost is another one.
+            (
+                one.kind,
+                one.name,
+                one.state if one.kind == "column" else one.state == "not migrated",
+                one.becomes,
+            )
             for one in plan.outcomes
             if not (one.part or (one.kind == "table" and one.state == "not migrated"))
         ],

@@ -382,7 +382,8 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: int | None) 
         (plan.source, plan.schema),
     ).fetchone()
     assert row is not None
-    if row[2] == "finished" and row[0] == again:
+    if row[2] == "finished" and row[0] == again and not row[3]:
+        # One with rejects may be as the attempt has met it: it goes on for them.
         return int(row[0])
     if row[2] == "finished" and not row[3]:
         raise UsageError(

@@ -22,7 +22,7 @@ from converge.model.finding import Finding
 from converge.model.quote import my_name, my_text, pg_name
 from converge.model.recorded import Recorded
 from converge.model.table_plan import TablePlan
-from converge.mysql.privileges import Privileges
+from converge.mysql.privileges import Privileges, read_privileges
 from converge.mysql.query import fetch, rows
 from converge.postgres.existing import read_existing
 from converge.postgres.made import unchecked_keys
@@ -33,8 +33,8 @@ _FAILING = "`converge_orphans`"
 """A table of texts that are unique, for `require_parents`."""
 # Names have characters that the database's own character set may not have.
 BEGIN_FAILING = f"CREATE TEMPORARY TABLE {_FAILING} (why VARCHAR(300) PRIMARY KEY) CHARACTER SET utf8mb4"
-_MISSING, _DENIED = (1054, 1146), (1142, 1143)
-"""Errors: no such column or table, and no privilege to read them."""
+_MISSING, _DENIED = (1049, 1054, 1146), (1142, 1143)
+"""Errors: no such database, column or table, and no privilege to read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Joining:
     """Database and table; so of the parent."""
     parent: tuple[str, str]
     columns: tuple[str, ...]
+    """Empty where the user may see nothing of the child, which is `denied` then."""
     parent_columns: tuple[str, ...]
     dangling: bool = False
     """Whether there is no such parent: a session without checks may make such a key."""
@@ -56,6 +57,8 @@ class Joining:
     """The tables of both that the user may not read."""
 
     def __str__(self) -> str:
+        if not self.columns:
+            return self.called(self.child)
         columns = ", ".join(self.columns)
         return f"{self.called(self.child)}.{columns if len(self.columns) == 1 else f'({columns})'}"
 
@@ -158,11 +161,27 @@ def joining(both: Compared, tables: Sequence[TablePlan]) -> list[Joining]:
                 tuple(part[3] for part in parts), tuple(part[6] for part in parts),
             )
         )  # fmt: skip
+    found += _unseen(both, found)
     return [_tried(both.source, key) for key in found if any(key.joins(table.source) for table in tables)]
+
+
+def _unseen(both: Compared, found: Sequence[Joining]) -> Iterator[Joining]:
+    """The foreign keys of other databases of which the user may see nothing; none without PROCESS."""
+    database = both.catalog.database
+    if not read_privileges(both.source, database).may_on_server("PROCESS"):
+        return
+    seen = {(*key.child, key.name) for key in found}
+    for id_, child, parent in rows(both.source, "referring_tables", database):
+        of, _, table = child.partition("/")
+        name = id_.partition("/")[2]
+        if (of, table, name) not in seen:
+            yield Joining(-1, name, database, (of, table), (database, parent), (), (), denied=((of, table),))
 
 
 def _tried(source: Connection[Any], key: Joining) -> Joining:
     """With what cannot be read of it."""
+    if not key.columns:
+        return key
     for table, columns in ((key.child, key.columns), (key.parent, key.parent_columns)):
         try:
             fetch(source, f"SELECT {','.join(map(my_name, columns))} FROM {_full(table)} LIMIT 0")

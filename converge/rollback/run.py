@@ -154,6 +154,7 @@ def write_rollback(
     """Writes what has changed as a script for the mysql client. Changes neither side."""
     result = Rollback("sql", str(source), str(target))
     with _changes(source, target, options, emit, result) as (_, _, scripts, joining):
+        joining = [one for one in joining if one.columns]
         begin = (BEGIN_FAILING, *_begin(scripts, joining))
         write(f"{_SESSION};\nSET NAMES utf8mb4;\nSTART TRANSACTION;\n".encode())
         write("".join(f"{one};\n" for one in begin).encode())
@@ -175,12 +176,14 @@ def apply_rollback(
     result = Rollback("apply", str(source), str(target))
     with _changes(source, target, options, emit, result) as (run, here, scripts, joining):
         if denied := dict.fromkeys(table for one in joining for table in one.denied):
+            # A session without checks may have made a key whose parent is in no database that is there.
+            drop = "-- or, where there is no such table: ALTER TABLE … DROP FOREIGN KEY …;"
             own = read_privileges(here, source.database)
             raise SourceError(
                 f"the user may not read {', '.join(map('.'.join, denied))}, where rows may have no parent; "
                 "nothing has been changed",
                 code=Code.S004,
-                hint="\n".join(own.grant_reading(*table) for table in denied),
+                hint="\n".join([*(own.grant_reading(*table) for table in denied), drop]),
             )
         changes = tuple((changed.table.source, script.rows) for changed, script in scripts if script.rows)
         if approve is not None and changes:

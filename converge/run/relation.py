@@ -99,13 +99,13 @@ def unequal(
         return tuple(field.meaning(value) for field, value in zip(fields, row, strict=True))
 
     left, right = Counter(map(meant, source)), Counter(map(meant, target))
-    rows = {meant(row): row for row in (*source, *target)}
+    mine, theirs = ({meant(row): row for row in rows} for rows in (source, target))
     here, there = left - right, right - left
     doubles = [place for place, field in enumerate(fields) if field.judge == "double"]
     near = _near(here, there, doubles) if doubles and here and there else []
     here -= Counter(one for one, _ in near)
     there -= Counter(other for _, other in near)
-    return [rows[one] for one in here.elements()], [rows[one] for one in there.elements()], bool(near)
+    return [mine[one] for one in here.elements()], [theirs[one] for one in there.elements()], bool(near)
 
 
 Values = tuple[Any, ...]
