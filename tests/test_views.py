@@ -90,6 +90,8 @@ SELECT flag, GROUP_CONCAT(id ORDER BY tiny / i, id) AS a FROM t GROUP BY flag
 SELECT a.flag, (SELECT COUNT(*) FROM t b WHERE b.i = a.i) AS z FROM t a WHERE a.i = 7 GROUP BY a.flag
 SELECT q.z, q.s, COUNT(*) AS a FROM (SELECT id AS z, s FROM t) q GROUP BY q.z
 SELECT GROUP_CONCAT(id ORDER BY 1 DESC) AS a, GROUP_CONCAT(DISTINCT i ORDER BY 1 DESC) AS b FROM t
+SELECT GROUP_CONCAT(ABS(i) ORDER BY 1) AS a, GROUP_CONCAT(CONCAT(id, ':', n) ORDER BY 1 DESC) AS b FROM t
+SELECT GROUP_CONCAT(i, '/', id ORDER BY 1, 3) AS a, GROUP_CONCAT(id, s, e ORDER BY id) AS b FROM t
 SELECT GROUP_CONCAT(id ORDER BY n, id) AS a, GROUP_CONCAT(id ORDER BY d DESC, id) AS b FROM t
 SELECT GROUP_CONCAT(id ORDER BY tm, id) AS a, GROUP_CONCAT(DISTINCT id ORDER BY m) AS b FROM t WHERE id <> 1
 SELECT GROUP_CONCAT(id ORDER BY k, id DESC) AS a, GROUP_CONCAT(id ORDER BY i > 5, id) AS b FROM t
@@ -111,6 +113,7 @@ REFUSED = (
     ("SELECT SUM(i / 3) AS x FROM t", "sum of a quotient"),
     ("SELECT MAX(s) AS x FROM t", "texts are ordered by utf8mb4_0900_ai_ci"),
     ("SELECT flag, JSON_ARRAYAGG(id) AS x FROM t GROUP BY flag", "json_arrayagg is not on the list"),
+    ("SELECT GROUP_CONCAT(DISTINCT i, id ORDER BY 2) AS a FROM t", "DISTINCT of several parts"),
     ("SELECT id FROM t WHERE i > ALL (SELECT u FROM t)", "all is not on the list"),
 )
 

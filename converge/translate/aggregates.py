@@ -128,14 +128,15 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Term:
     order = node.this if isinstance(node.this, exp.Order) else None
     inner = order.this if order is not None else node.this
     distinct = isinstance(inner, exp.Distinct)
-    parts = inner.expressions if distinct else [inner]
+    part = inner.expressions[0] if distinct else inner
+    if isinstance(part, exp.Concat):  # what sqlglot makes of several parts
+        refuse_if(distinct, "group_concat with DISTINCT of several parts, which differ though joined alike")
+        part = exp.Anonymous(this="concat", expressions=part.expressions)
     separator = node.args.get("separator")
     between = t.value(separator).literal if separator is not None else ","
     if between is None:
         raise Untranslatable("the separator of group_concat is not a literal")
-    if len(parts) > 1:
-        parts = [exp.Anonymous(this="concat", expressions=parts)]
-    (value,) = _of_rows(t, parts)
+    (value,) = _of_rows(t, [part])
     text = value.text(t.context)
     t.context.note(_LIMIT)
     if order is None:
@@ -145,7 +146,7 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Term:
     sql = f"string_agg({text}, {pg_text(between)}{by})"
     if distinct:
         collate.apart(value, t.context)
-        sql = _distinct_list(t, text, pg_text(between), order, parts)
+        sql = _distinct_list(t, text, pg_text(between), order, part)
     return Term(sql, "text", collation=value.collation, explicit=value.explicit, uneven=value.uneven)
 
 
@@ -156,14 +157,14 @@ def _list_key(value: Term) -> Term:
 
 
 def _distinct_list(
-    t: QueryTranslator, text: str, between: str, order: exp.Order | None, parts: list[exp.Expr]
+    t: QueryTranslator, text: str, between: str, order: exp.Order | None, part: exp.Expr
 ) -> str:
     """PostgreSQL sorts a DISTINCT list only by itself: here each value takes its least key along."""
     if order is None:
         return f"string_agg(DISTINCT {text}, {between})"
     refuse_if(len(order.expressions) > 1, "group_concat with DISTINCT is ordered by several keys")
     ordered = order.expressions[0]
-    if [ordered.this] != parts:
+    if ordered.this != part:
         t.context.note(
             "GROUP_CONCAT(DISTINCT a ORDER BY b): the source sorts a value by b of its first row, "
             "the target by its smallest b"

@@ -94,9 +94,13 @@ def _with_parts(tree: exp.Expr) -> exp.Expr:
     """An integer in the ORDER BY of GROUP_CONCAT stands for the part at that place (8.0.15, 8.0.33)."""
     for order in (call.this for call in tree.find_all(exp.GroupConcat)):
         if isinstance(order, exp.Order):
-            parts = order.this.expressions or [order.this]
+            inner = order.this.expressions[0] if isinstance(order.this, exp.Distinct) else order.this
+            # sqlglot's Concat is for several parts; a call of concat() is an Anonymous.
+            parts = inner.expressions if isinstance(inner, exp.Concat) else [inner]
             for key in (item.this for item in order.expressions):
                 if isinstance(key, exp.Literal) and key.name.isdigit() and not key.is_string:
+                    missing = not 0 < int(key.name) <= len(parts)
+                    refuse_if(missing, f"ORDER BY {key.name} of group_concat, which has no such part")
                     key.replace(parts[int(key.name) - 1].copy())
     return tree
 
