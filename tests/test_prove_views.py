@@ -126,6 +126,8 @@ _VIEWS = {
               "SELECT id, id::bigint AS r FROM p", ()),
     "named_by_key": ("SELECT id, LAG(id) OVER w AS r FROM p WINDOW w AS (ORDER BY id)",
                      "SELECT id, id AS r FROM p", ("r", None, "1")),
+    "named_by_name": ("SELECT id, SUM(id) OVER w AS r FROM p WINDOW w AS (ORDER BY name)",
+                      "SELECT id + 1 AS id, id::numeric AS r FROM p", ("id", "1", "4")),
     "list_of_ties": ("SELECT GROUP_CONCAT(id ORDER BY flag IS NULL SEPARATOR '+') AS g FROM p",
                      "SELECT '2+3+1'::text AS g", ()),
     "list_in_text": ("SELECT CONCAT(1, GROUP_CONCAT(id ORDER BY flag IS NULL)) AS g FROM p",
@@ -161,6 +163,12 @@ _VIEWS = {
                 "SELECT 1::bigint AS n, '' AS h FROM p", ()),
     "by_open": ("SELECT n FROM v_open WHERE g <> ''", "SELECT n + 1 AS n FROM v_open", None),
     "once_open": ("SELECT DISTINCT n, g FROM v_open", "SELECT n, g FROM v_open WHERE flag", None),
+    "of_alias": ("SELECT CONCAT(g, '!') AS day, COUNT(*) AS c FROM v_open GROUP BY day",
+                 "SELECT ''::text AS day, 9::bigint AS c", None),
+    "having_alias": ("SELECT flag, GROUP_CONCAT(id ORDER BY name) AS l FROM p GROUP BY flag HAVING l <> '1'",
+                     "SELECT 1::smallint AS flag, '1'::text AS l", None),
+    "not_of_alias": ("SELECT UUID() AS n, flag FROM v_open GROUP BY v_open.n, v_open.flag",
+                     "SELECT ''::text AS n, 9::smallint AS flag", ("flag", None, "9")),
     "day_of": ("SELECT id, CURDATE() AS d FROM p", "SELECT id, current_date AS d FROM p", ()),
 }  # fmt: skip
 """With no difference where the target's view is as good as the source's; None where nothing is compared."""

@@ -239,7 +239,7 @@ def _computed(draft: Draft, view: View, target: str, read: Mapping[str, Relation
     limited: Literal["", "limit", "offset"] = ""
     if order and not hidden and (tree.args.get("limit") or tree.args.get("offset")) is not None:
         limited = "limit" if tree.args.get("offset") is None else "offset"
-    if reason := _outside(tree, columns, limited=bool(limited)):
+    if reason := _outside(tree, outputs, columns, limited=bool(limited)):
         undefined.setdefault(WHOLE, reason)
     return Computed(
         "view", view.name, target, reads=tuple(tables), order=order, hidden=hidden, limited=limited,
@@ -291,14 +291,18 @@ def _order(tree: exp.Expr, outputs: Sequence[exp.Expr]) -> tuple[tuple[int, ...]
     return tuple(places), False
 
 
-def _outside(tree: exp.Expr, columns: _Columns, *, limited: bool) -> str:
+def _outside(tree: exp.Expr, outputs: Sequence[exp.Expr], columns: _Columns, *, limited: bool) -> str:
     """Why the rows themselves are not defined: what stands elsewhere than in the list of columns."""
     skipped = {"order", *(("limit", "offset") if limited else ())}
     if isinstance(tree, exp.Select):
         skipped.add("expressions")
     parts = (part for name, part in tree.args.items() if name not in skipped)
     listed = chain.from_iterable(part if isinstance(part, list) else [part] for part in parts)
-    reasons = (_reason(one, columns) for one in listed if isinstance(one, exp.Expr))
+    # GROUP BY and HAVING may name an output; MySQL prints a table's column with its table.
+    named = {column.name.lower() for name in ("group", "having") if tree.args.get(name)
+             for column in tree.args[name].find_all(exp.Column) if not column.table}  # fmt: skip
+    aliased = (item for item in outputs if item.alias.lower() in named)
+    reasons = (_reason(one, columns) for one in chain(listed, aliased) if isinstance(one, exp.Expr))
     return next(filter(None, reasons), "")
 
 
@@ -322,13 +326,15 @@ def _reason(tree: exp.Expr, columns: _Columns) -> str:
 def _open(window: exp.Window, columns: _Columns) -> str:
     """Why the window function may give something else on the other server; empty where it may not."""
     name, select = called(window.this), window.find_ancestor(exp.Select)
+    if not name:
+        return ""  # The definition of a named window counts where a function uses it.
     named = {one.name.lower(): one for one in (select and select.args.get("windows")) or ()}
     window = named.get(window.alias.lower(), window)
     spec, order = window.args.get("spec"), window.args.get("order")
     # A frame of rows ends between rows that tie, unless it has no ends.
     endless = spec is not None and {spec.args.get("start"), spec.args.get("end")} == {"UNBOUNDED"}
     counts = name in _OF_ORDER or (spec is not None and not endless)
-    if name and counts and not columns.is_total(order):
+    if counts and not columns.is_total(order):
         return "counts rows that tie in any order"
     keys = order.find_all(exp.Column) if order is not None else ()
     if (name in _RANKS or not endless) and any(key.name.lower() in columns.texts for key in keys):
