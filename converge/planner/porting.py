@@ -100,8 +100,9 @@ def _schedule(routine: Routine, own: str) -> str:
     offset = _offset(routine.zone)
     first = start - (offset or timedelta())
     sure = number and _DIVIDES.get(unit, 0) % number == 0 and unit in _DIVIDES
-    # The day before the first of a month is another one each time.
-    if not sure or (unit == "MONTH" and (first.day > _SURE_DAYS or first.month != start.month)):
+    # The day before the first of a month is another one each time, and so is the event's in a short month.
+    day_varies = max(first.day, start.day) > _SURE_DAYS or first.month != start.month
+    if not sure or (unit == "MONTH" and day_varies):
         return f"-- pg_cron has no schedule that is surely the same as {routine.when}"
     minute, hour = str(first.minute), str(first.hour)
     if unit == "MINUTE":
