@@ -57,7 +57,9 @@ def plan_generated(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPl
 
 def _sketch(draft: Draft, decided: Decision, plan: ColumnPlan) -> str:
     """A trigger that fills the column, but for its expression: the values are copied before it is there."""
-    table, trigger = draft.targets[decided.table.name], fit(f"{decided.table.name}_{plan.source}_computed")
+    table = draft.targets[decided.table.name]
+    # Triggers fire in the order of their names: this one last, after those that set what it reads.
+    trigger = fit(f"zz_{decided.table.name}_{plan.source}_computed")
     function, target = pg_name(draft.schema, trigger), pg_name(draft.schema, table)
     return "\n".join([
         f"-- After the run, with the expression in PostgreSQL in place of … (NEW.a for a column): "
