@@ -671,6 +671,17 @@ def test_a_generated_value_that_was_cut_is_copied(both_databases: tuple[str, str
     assert postgres(target, "INSERT INTO g (id) VALUES (8) RETURNING code") == [("none-8",)]
 
 
+def test_trials_of_the_same_name_do_not_meet(both_databases: tuple[str, str]) -> None:
+    """The names of a table and its column may be joined to those of others, or of a trigger."""
+    source, target = both_databases
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY, b_c INT AS (id + 1) STORED)")
+    mysql(source, "CREATE TABLE a_b (id INT PRIMARY KEY, c INT AS (id + 2) STORED)")
+    mysql(source, "CREATE TRIGGER c BEFORE INSERT ON a_b FOR EACH ROW SET NEW.id = NEW.id + 1")
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert ran.code == 0, ran.err
+    assert [one["object"] for one in ran.json["findings"] if one["code"] in ("P024", "P081")] == []
+
+
 def test_what_is_noted_of_a_default_and_of_an_index(both_databases: tuple[str, str]) -> None:
     source, target = both_databases
     mysql(

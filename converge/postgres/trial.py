@@ -81,8 +81,9 @@ class Trials:
         for name in trial.tables:
             self._make(name, making, in_schema)
         broken = [self._failed[name] for name in trial.tables if name in self._failed]
-        reason = self._run(trial.sql, in_schema)
         kind, _, name = trial.object.partition(" ")
+        # Only views are read by later trials; what else one makes could have the name of another's.
+        reason = self._run(trial.sql, in_schema, undo=kind != "view")
         if kind == "table":
             # What is wrong with a parent is said of that one.
             reason = self._failed.get(name, None if broken else reason)
@@ -116,7 +117,7 @@ class Trials:
                         self._failed.setdefault(name, reason)
         self._made.add(name)
 
-    def _run(self, sql: str, in_schema: Container[str]) -> str | None:
+    def _run(self, sql: str, in_schema: Container[str], *, undo: bool = False) -> str | None:
         """Runs one statement in a savepoint; the first line of the error when there is one."""
 
         def placed(found: re.Match[str]) -> str:
@@ -127,7 +128,7 @@ class Trials:
 
         names = self._in_query if TARGET_SCHEMA in sql else self._name
         try:
-            with self._connection.transaction():
+            with self._connection.transaction(force_rollback=undo):
                 self._connection.execute(names.sub(placed, sql).replace(TARGET_SCHEMA, SCHEMA).encode())
         except psycopg.Error as error:
             if error.sqlstate is None or error.sqlstate.startswith(_NOT_THE_SQL):
