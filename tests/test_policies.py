@@ -307,7 +307,7 @@ def test_null_is_no_way_out_of_a_column_that_is_not_null(
     assert ran.code == 3
     assert "the map says NULL, but the column is NOT NULL" in ran.err
     assert "replace" in ran.err
-    assert 'zero_date = "null"' not in ran.err
+    assert ran.err.index("MODIFY") < ran.err.index('zero_date = "null"'), "only when it may be NULL"
 
 
 def test_the_friendly_map_takes_what_mysql_let_in(
