@@ -23,9 +23,10 @@ from support import ENVIRONMENT, converge, mysql, postgres
 from converge.errors import UsageError
 from converge.sandbox import Server, dump_files, packages
 from converge.sandbox.dump_files import name_of, streams_of
-from converge.sandbox.dump_load import Databases, Loader, as_own
+from converge.sandbox.dump_load import Loader
 from converge.sandbox.dump_split import Splitter
 from converge.sandbox.dump_text import Header, Joined, decompressed
+from converge.sandbox.dump_words import Databases, as_own
 from converge.sandbox.dumped import Dump, dumped, release_for
 from converge.sandbox.server import DumpError, SandboxError
 

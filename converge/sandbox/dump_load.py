@@ -14,12 +14,23 @@ import pymysql
 from pymysql.constants import SERVER_STATUS
 
 from converge.codes import Code
-from converge.errors import UsageError
 from converge.model.quote import my_name, my_text
 from converge.sandbox.dialect import refused, require_loadable
 from converge.sandbox.dump_files import Stream
 from converge.sandbox.dump_split import Splitter, Statement
 from converge.sandbox.dump_text import Joined, decompressed
+from converge.sandbox.dump_words import (
+    CREATE,
+    DROP_TABLES,
+    INSERT,
+    INTO,
+    NAMES,
+    ON_TABLE,
+    TRIGGER,
+    Databases,
+    as_own,
+    object_name,
+)
 from converge.sandbox.server import DumpError, Progress, SandboxError, Server, connect_mysql, with_database
 
 _TELL_SECONDS = 10.0
@@ -48,129 +59,6 @@ _OF_COLUMN = re.compile(r"for column '(.*)' at row")
 # What a consistent snapshot takes.
 _OF_READING = "RELOAD, PROCESS, REPLICATION CLIENT"
 _EVENT = re.compile(rb"\bEVENT\b.*?\bON\s+SCHEDULE\b", re.IGNORECASE | re.DOTALL)
-_COMMENT = rb"(?:/\*!\d*\s*)?"
-_CREATE = re.compile(_COMMENT + rb"CREATE\b", re.IGNORECASE)
-_INSERT = re.compile(_COMMENT + rb"(?:INSERT|REPLACE)\b", re.IGNORECASE)
-_IF = rb"(?:(?:/\*!\d*\s*)?IF\s+(?:NOT\s+)?EXISTS\s*(?:\*/\s*)?)?"
-_WORD = rb"(?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\"|[^\s;`\"/*.,(]+)"
-# The database that is named before an object is the only one that the dump may write to.
-_NAME = rb"(?:" + _WORD + rb"\s*\.\s*)?(?P<name>" + _WORD + rb")"
-_NAMES = re.compile(_NAME)
-_INTO = re.compile(
-    _COMMENT + rb"(?:INSERT|REPLACE)(?:\s+(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE|INTO)\b)*\s*" + _NAME,
-    re.IGNORECASE,
-)
-_USE = re.compile(_COMMENT + rb"USE\s+" + _NAME, re.IGNORECASE)
-_DATABASE = re.compile(
-    _COMMENT + rb"(?P<verb>CREATE|DROP|ALTER)\s+(?:DATABASE|SCHEMA)\s+" + _IF + _NAME, re.IGNORECASE
-)
-_SETTING = re.compile(_COMMENT + rb"SET\b", re.IGNORECASE)
-# They are about the server that the dump came from.
-_OF_ANOTHER_SERVER = re.compile(
-    _COMMENT + rb"(?:SET\s+(?:@@GLOBAL\.|GLOBAL\s)|CHANGE\s+(?:MASTER|REPLICATION)\s|FLUSH\s)", re.IGNORECASE
-)
-_SYSTEM = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
-_PART = rb"(?:`(?:[^`]|``)*`|'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\"|[\w$.\x80-\xff]+)"
-_ACCOUNT = _PART + rb"(?:\s*@\s*" + _PART + rb")?(?:\s*\(\s*\))?"
-_DEFINER = re.compile(
-    rb"((?:/\*!\d*\s*)?CREATE\b(?:\s|/\*!\d*|\*/|OR\s+REPLACE|ALGORITHM\s*=\s*\w+)*"
-    rb"\bDEFINER\s*=\s*)" + _ACCOUNT,
-    re.IGNORECASE,
-)
-_TRIGGER = re.compile(
-    _COMMENT
-    + rb"(?P<verb>CREATE|DROP)\b(?:\s|/\*!\d*|\*/|OR\s+REPLACE|DEFINER\s*=\s*"
-    + _ACCOUNT
-    + rb")*TRIGGER\s+"
-    + _IF
-    + _NAME,
-    re.IGNORECASE,
-)
-_ON_TABLE = re.compile(rb"\s+(?:BEFORE|AFTER)\s+(?:INSERT|UPDATE|DELETE)\s+ON\s+" + _NAME, re.IGNORECASE)
-_DROP_TABLES = re.compile(_COMMENT + rb"DROP\s+TABLES?\s+" + _IF, re.IGNORECASE)
-
-
-def is_system(name: str) -> bool:
-    """Whether a database is the server's own."""
-    return name.lower() in _SYSTEM
-
-
-class Databases:
-    """What a dump has spoken of until now: `wanted` is meant, or the only one.
-
-    `current` is the database that statements are about now; empty before there is one. `names` are all in the
-    order in which they came, without the server's own.
-    """
-
-    def __init__(self, wanted: str = "") -> None:
-        self.names: list[str] = []
-        self.current = ""
-        self._wanted = wanted
-        self._default = ""
-        self._used = False  # whether a USE has come in this text
-
-    @property
-    def meant(self) -> str:
-        """The database that is loaded; empty before there is one."""
-        return self._wanted or next(iter(self.names), "")
-
-    def begin(self, default: str) -> None:
-        """A new text: until its first USE it is about this database."""
-        self.current, self._default, self._used = "", default, False
-
-    def admits(self, statement: bytes) -> bool:
-        """Whether the statement is to be executed; what it says of databases is remembered.
-
-        Raises UsageError where nobody has said which of several databases is meant.
-        """
-        if _OF_ANOTHER_SERVER.match(statement):
-            return False
-        if used := _USE.match(statement):
-            self.current, self._used = _name(used), True
-            return self._is_meant(self.current)
-        if made := _DATABASE.match(statement):
-            name = _name(made)
-            if made["verb"].upper() != b"CREATE":
-                return name == self.meant
-            if not self._used:  # mysqlpump never writes one: what follows is about this database
-                self.current, self._default = "", name
-            return self._is_meant(name)
-        if _SETTING.match(statement):
-            return True
-        self.current = self.current or self._default
-        return self._is_meant(self.current)
-
-    def require_meant(self) -> None:
-        """Raises UsageError for a dump that has other databases than the one that is meant."""
-        several = not self._wanted and len(self.names) > 1
-        if several or (self.names and self.meant not in self.names):
-            what = (
-                "the dump has several databases:"
-                if several
-                else f"the dump has no database {self.meant}; it has"
-            )
-            hint = f"--dump-database {self.names[0]}"
-            raise UsageError(f"{what} {', '.join(self.names)}", code=Code.U018, hint=hint)
-
-    def _is_meant(self, name: str) -> bool:
-        if is_system(name):
-            return False
-        if name not in self.names:
-            self.names.append(name)
-            if not self._wanted:
-                self.require_meant()
-        return name == self.meant
-
-
-def _name(match: re.Match[bytes]) -> str:
-    name: bytes = match["name"]
-    mark = name[:1]
-    return (name[1:-1].replace(mark * 2, mark) if mark in b'`"' else name).decode()
-
-
-def as_own(statement: bytes) -> bytes:
-    """The statement with its object as that of whoever executes it; one that names nobody stays as it is."""
-    return _DEFINER.sub(rb"\1CURRENT_USER", statement, count=1) if _DEFINER.match(statement) else statement
 
 
 class _Trigger(NamedTuple):
@@ -265,16 +153,16 @@ class Loader:
         mysqldump writes a table's triggers with its definition, and again with its rows: the last counts.
         """
         text = statement.text
-        if dropped := _DROP_TABLES.match(text):
-            tables = {_name(name) for name in _NAMES.finditer(text, dropped.end())}
+        if dropped := DROP_TABLES.match(text):
+            tables = {object_name(name) for name in NAMES.finditer(text, dropped.end())}
             self._kept = {name: one for name, one in self._kept.items() if one.table not in tables}
-        if (trigger := _TRIGGER.match(text)) is None:
+        if (trigger := TRIGGER.match(text)) is None:
             return False
-        self._kept.pop(_name(trigger), None)
+        self._kept.pop(object_name(trigger), None)
         if trigger["verb"].upper() == b"CREATE":
-            on = _ON_TABLE.match(text, trigger.end())
-            kept = _Trigger(_name(on) if on else "", _settings(connection), file, statement)
-            self._kept[_name(trigger)] = kept
+            on = ON_TABLE.match(text, trigger.end())
+            kept = _Trigger(object_name(on) if on else "", _settings(connection), file, statement)
+            self._kept[object_name(trigger)] = kept
         return True
 
     def make_triggers(self) -> None:
@@ -326,7 +214,7 @@ class Loader:
 
     def _execute(self, connection: pymysql.Connection, name: str, statement: Statement) -> None:
         text = statement.text
-        if _CREATE.match(text):
+        if CREATE.match(text):
             event = not self.ours and _EVENT.search(text[:_HEAD_BYTES])
             if event and _value(connection, "SELECT @@event_scheduler") == "ON":
                 what = "the dump has events, and the server that was given would run them"
@@ -352,8 +240,8 @@ def _unlike(connection: pymysql.Connection, text: bytes) -> str:
 
     The SQL mode that mysqldump sets is not strict: 'Müller' in latin1, sent as utf8mb4, would be 'M'.
     """
-    insert = _INSERT.match(text)
-    if not (insert or _CREATE.match(text)) or not connection._result.warning_count:  # type: ignore[attr-defined]
+    insert = INSERT.match(text)
+    if not (insert or CREATE.match(text)) or not connection._result.warning_count:  # type: ignore[attr-defined]
         return ""
     with connection.cursor() as cursor:
         cursor.execute("SHOW WARNINGS")
@@ -374,16 +262,16 @@ def _unlike(connection: pymysql.Connection, text: bytes) -> str:
 
 def _is_stored(connection: pymysql.Connection, insert: bytes, words: str, truncated: bool) -> bool:
     """Whether the warning is about a generated column, whose values the server makes as the source has made
-    them, or a truncated one about an ENUM: its '' of index 0, which is no label, is truncated to itself.
+    them, or a truncated one about an ENUM: its '' of index 0, which is not a label, is truncated to itself.
 
-    So is another text that is no label, and the plan counts both (V022).
+    So is another text that is not a label, and the plan counts both (V022).
     """
-    table, column = _INTO.match(insert), _OF_COLUMN.search(words)
+    table, column = INTO.match(insert), _OF_COLUMN.search(words)
     if not (table and column):
         return False
     query = (
         "SELECT count(*) FROM information_schema.columns WHERE table_schema = database() AND "
-        f"table_name = {my_text(_name(table))} AND column_name = {my_text(column[1])} AND "
+        f"table_name = {my_text(object_name(table))} AND column_name = {my_text(column[1])} AND "
         f"(generation_expression <> '' OR data_type = 'enum' AND {truncated})"
     )
     return _value(connection, query) == "1"

@@ -14,8 +14,9 @@ from converge.model.quote import my_name
 from converge.model.words import counted
 from converge.sandbox import start
 from converge.sandbox.dump_files import Stream, name_of, rows_of, streams_of, unproven
-from converge.sandbox.dump_load import Loader, databases_of, is_system
+from converge.sandbox.dump_load import Loader, databases_of
 from converge.sandbox.dump_text import Header, Joined, decompressed
+from converge.sandbox.dump_words import is_system
 from converge.sandbox.packages import MYSQL
 from converge.sandbox.server import DumpError, Progress, Server, connect_mysql, numbers
 
