@@ -664,7 +664,7 @@ def test_large_objects_are_not_validated(scene: Scene, change: str) -> None:
 
 @pytest.fixture
 def ordinary(scene: Scene) -> Scene:
-    """The scene's database, its tables and two large objects belong to a role that is no superuser."""
+    """The scene's database, its tables and two large objects belong to a role that is not a superuser."""
     for statement in (
         "DROP ROLE IF EXISTS shop_app",
         "CREATE ROLE shop_app LOGIN CREATEDB",

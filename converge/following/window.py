@@ -218,7 +218,7 @@ def _not_still(why: str) -> BlockedError:
 
 
 def prepared(open_: Open) -> bool:
-    """Whether `rollback --prepare` has been: changes of all tables that can go back are noted."""
+    """Whether `rollback --prepare` has been: changes of all tables that go back are noted."""
     plan, there = open_.prepared.plan, open_.prepared.target
     assert there is not None
     names = [pg_name(plan.schema, one.target) for one in plan.tables if not one.rows]

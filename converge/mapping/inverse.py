@@ -112,7 +112,7 @@ class _Ways:
             return
         if not _varies(node):
             yield self.same(result, _sql(node))
-            # A text is no value of a number's type.
+            # A number's type does not hold a text.
             yield f"{as_bytes(result)}={as_bytes(_sql(node))}"
         elif isinstance(node, exp.Column):
             yield self.same(result, self.value)

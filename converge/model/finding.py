@@ -22,7 +22,7 @@ class Finding:
     evidence: str = ""
     """What the data shows: counts, keys."""
     not_migrated: bool = False
-    """Whether an object that is not migrated is all that it is about: that is no loss of another one."""
+    """Whether an object that is not migrated is all that it is about: another one loses nothing then."""
 
     @property
     def level(self) -> Literal[Severity, "absent", "after"]:

@@ -45,7 +45,7 @@ class Revision:
 
     @property
     def words(self) -> frozenset[str]:
-        """The words of its texts, in lower case: what is no word of them, it does not name."""
+        """The words of its texts, in lower case: it names nothing else."""
         return frozenset(_WORD.findall(self._constants))
 
     @property

@@ -52,7 +52,7 @@ class Joining:
     """Empty where the user may see nothing of the child, which is `denied` then."""
     parent_columns: tuple[str, ...]
     dangling: bool = False
-    """Whether there is no such parent: a session without checks may make such a key."""
+    """Whether the parent does not exist: a session without checks may make such a key."""
     denied: tuple[tuple[str, str], ...] = ()
     """The tables of both that the user may not read."""
 

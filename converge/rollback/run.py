@@ -177,7 +177,7 @@ def apply_rollback(
     with _changes(source, target, options, emit, result) as (run, here, scripts, joining):
         if denied := dict.fromkeys(table for one in joining for table in one.denied):
             # A session without checks may have made a key whose parent is in no database that is there.
-            drop = "-- or, where there is no such table: ALTER TABLE … DROP FOREIGN KEY …;"
+            drop = "-- or, where the table does not exist: ALTER TABLE … DROP FOREIGN KEY …;"
             own = read_privileges(here, source.database)
             raise SourceError(
                 f"the user may not read {', '.join(map('.'.join, denied))}, where rows may have no parent; "

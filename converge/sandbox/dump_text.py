@@ -64,8 +64,8 @@ class Joined(io.RawIOBase):
 
 @contextmanager
 def decompressed(name: str, raw: Joined, *, of_mysql: bool = True) -> Iterator[BinaryIO]:
-    """The bytes of a dump that may be compressed; with `of_mysql` what is no SQL of MySQL is refused. What is
-    wrong with a statement is said with the name.
+    """The bytes of a dump that may be compressed; with `of_mysql` what is not SQL of MySQL is refused. What
+    is wrong with a statement is said with the name.
 
     Raises DumpError for what is cut short, UsageError for what cannot be decompressed here, OSError.
     """
