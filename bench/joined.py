@@ -44,7 +44,8 @@ from converge.model.work import Digest, DigestTask
 from converge.mysql import connect as source_connection
 from converge.mysql import snapshot
 from converge.postgres.connect import connect
-from converge.postgres.ledger import Ledger, lock
+from converge.postgres.ledger import Ledger
+from converge.postgres.lock import lock
 from converge.run.attempt import Job, MigrateOptions
 from converge.run.options import Awaited
 from converge.run.workers import Workers

@@ -20,7 +20,7 @@ from converge.model.event import silent
 from converge.model.evidence import NOTHING_KNOWN
 from converge.model.recorded import Recorded
 from converge.postgres.connect import connect
-from converge.postgres.ledger import lock
+from converge.postgres.lock import lock
 from converge.postgres.recorded import last_recorded, replace_plan
 from converge.run.options import Options
 from converge.sandbox.server import Server

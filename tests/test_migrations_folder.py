@@ -23,7 +23,7 @@ from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.endpoint import parse
 from converge.postgres.connect import connect
 from converge.postgres.engine import address
-from converge.postgres.ledger import lock
+from converge.postgres.lock import lock
 from converge.revisions import commands
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder

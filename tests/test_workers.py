@@ -31,7 +31,8 @@ from converge.model.work import CheckTask, CopyTask, Digest, DigestTask, Written
 from converge.mysql.connect import connect as mysql_connect
 from converge.postgres.connect import connect
 from converge.postgres.copy import claim
-from converge.postgres.ledger import Ledger, attempt_of, lock
+from converge.postgres.ledger import Ledger
+from converge.postgres.lock import attempt_of, lock
 from converge.run.attempt import Job, MigrateOptions
 from converge.run.options import Awaited
 from converge.run.workers import Workers

@@ -23,7 +23,8 @@ from converge.model.event import Sink, phase
 from converge.model.words import counted
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain
-from converge.postgres.ledger import lock, upgrade
+from converge.postgres.ledger import upgrade
+from converge.postgres.lock import lock
 from converge.postgres.privileges import lacking_ledger
 from converge.postgres.target import read_target
 from converge.report.words import one_line, visible

@@ -19,7 +19,7 @@ from converge.model.words import counted
 from converge.postgres.connect import connect
 from converge.postgres.following import following_now
 from converge.postgres.history import Move, last_run, last_verification, other_schema
-from converge.postgres.ledger import at_work, who
+from converge.postgres.lock import at_work, who
 from converge.report.document import Verdict, facts
 from converge.report.text import to_text
 from converge.report.words import Tone, in_utc, proof_age

@@ -38,7 +38,7 @@ from converge.model.event import Said, Sink
 from converge.model.work import Copied
 from converge.mysql.query import fetch
 from converge.postgres.connect import connect
-from converge.postgres.ledger import ALIVE
+from converge.postgres.lock import ALIVE
 from converge.postgres.query import value
 from converge.run.connections import connect_source, explained
 from converge.run.workers import Workers

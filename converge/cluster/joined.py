@@ -32,7 +32,8 @@ from converge.model.words import counted
 from converge.model.work import Copied, CopyTask, DigestTask, WrittenTask
 from converge.mysql.query import fetch
 from converge.postgres.connect import connect
-from converge.postgres.ledger import Ledger, attempt_of
+from converge.postgres.ledger import Ledger
+from converge.postgres.lock import attempt_of
 from converge.postgres.query import value
 from converge.run.attempt import Job
 

@@ -23,7 +23,8 @@ from converge.model.result import Result, TableResult
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following
-from converge.postgres.ledger import lock, upgrade
+from converge.postgres.ledger import upgrade
+from converge.postgres.lock import lock
 from converge.postgres.made import changed_since, validate_keys
 from converge.run.compared import recorded_run, require_whole
 from converge.run.connections import explained

@@ -30,7 +30,8 @@ from converge.mysql.query import fetch
 from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following, require_not_cut_over
 from converge.postgres.history import last_verification, report_of
-from converge.postgres.ledger import LEAVING_SECONDS, lock, upgrade
+from converge.postgres.ledger import upgrade
+from converge.postgres.lock import LEAVING_SECONDS, lock
 from converge.postgres.saved import without_idle_merges
 from converge.report.words import proof_age
 from converge.run.attempt import MigrateOptions

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from converge.postgres.ledger import BUILDER
+from converge.postgres.lock import BUILDER
 from converge.postgres.query import value
 from converge.resources import sql
 

@@ -29,7 +29,7 @@ from converge.model.quote import pg_name, pg_text
 from converge.model.result import Reject
 from converge.model.table_plan import TablePlan
 from converge.model.work import Copied, CopyTask
-from converge.postgres.ledger import ALIVE
+from converge.postgres.lock import ALIVE
 
 _STEPS = (
     (b"\\", b"\\\\"),

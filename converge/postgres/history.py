@@ -22,7 +22,7 @@ from converge.model.recovery import LoadRun
 from converge.model.result import Result
 from converge.postgres.connect import connect
 from converge.postgres.following import certificate_of, forget_proof
-from converge.postgres.ledger import STATE, at_work, who
+from converge.postgres.lock import STATE, at_work, who
 from converge.postgres.privileges import LEDGER
 from converge.postgres.query import value
 from converge.postgres.target import ledger_tables

@@ -17,7 +17,8 @@ from converge.model.finding import Finding
 from converge.model.plan import Plan
 from converge.model.recorded import READER, Made, Recorded, RunOptions, decode, encoded
 from converge.postgres.history import unreadable_ledger
-from converge.postgres.ledger import BEGUN, STATE
+from converge.postgres.ledger import BEGUN
+from converge.postgres.lock import STATE
 from converge.postgres.query import value
 from converge.postgres.target import ledger_tables
 

@@ -10,7 +10,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.revision import Action, Applied, Direction, Migrated, Revision, Standing
 from converge.postgres.connect import connect
-from converge.postgres.ledger import lock
+from converge.postgres.lock import lock
 from converge.postgres.made import revisions_recorded
 from converge.revisions.drift import is_here
 from converge.revisions.environment import Spared, alembic_steps, applied, run_steps, sql_of

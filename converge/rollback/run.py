@@ -31,7 +31,8 @@ from converge.mysql.connect import connect as connect_source
 from converge.mysql.errors import explain
 from converge.mysql.privileges import read_privileges
 from converge.mysql.query import fetch
-from converge.postgres.ledger import lock, upgrade
+from converge.postgres.ledger import upgrade
+from converge.postgres.lock import lock
 from converge.postgres.saved import without_idle_merges
 from converge.postgres.target import ledger_tables
 from converge.rollback.changes import Changed, Script

@@ -18,7 +18,7 @@ from converge.model.words import counted
 from converge.planner.inputs import Inputs
 from converge.planner.plan import filled_tables, own_names
 from converge.postgres.following import cut_over_at, require_not_cut_over
-from converge.postgres.ledger import require_free
+from converge.postgres.lock import require_free
 from converge.postgres.privileges import require_locks, require_owned
 from converge.postgres.query import rows
 from converge.postgres.target import Target

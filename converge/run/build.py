@@ -26,7 +26,8 @@ from converge.model.finding import Finding
 from converge.model.plan import Phase, Plan
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain, in_its_words, is_of_value
-from converge.postgres.ledger import BUILDER, Ledger, Step, run_steps
+from converge.postgres.ledger import Ledger, Step, run_steps
+from converge.postgres.lock import BUILDER
 from converge.postgres.query import lock_room
 
 _SETTINGS = {

@@ -27,7 +27,8 @@ from converge.model.recorded import READER, Made, Recorded
 from converge.planner.inputs import Selection
 from converge.planner.plan import make_plan
 from converge.postgres.catalog import read_rows, shape_of
-from converge.postgres.ledger import lock, run_steps, upgrade
+from converge.postgres.ledger import run_steps, upgrade
+from converge.postgres.lock import lock
 from converge.postgres.made import sequence_values
 from converge.postgres.recorded import record_made, replace_plan
 from converge.postgres.target import occupied

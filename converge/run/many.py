@@ -17,7 +17,8 @@ from converge.model.result import Named, Result, Results
 from converge.model.words import said
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, missing_tables, server_and_database
-from converge.postgres.ledger import require_free, require_same
+from converge.postgres.ledger import require_same
+from converge.postgres.lock import require_free
 from converge.run.attempt import Job, MigrateOptions
 from converge.run.connections import explained
 from converge.run.migrate import (

@@ -32,7 +32,8 @@ from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import changes, fingerprint
 from converge.postgres.connect import connect, end
 from converge.postgres.history import last_run, require_ledger, result_of
-from converge.postgres.ledger import Ledger, lock, require_run, require_same, upgrade
+from converge.postgres.ledger import Ledger, require_run, require_same, upgrade
+from converge.postgres.lock import lock
 from converge.postgres.recorded import last_recorded, record_plan
 from converge.postgres.saved import drop_saved
 from converge.postgres.target import Target

@@ -21,7 +21,8 @@ from converge.model.words import counted, said
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_load, last_run, loaded_rows, unfinished_loads
-from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock, require_free, upgrade
+from converge.postgres.ledger import Ledger, upgrade
+from converge.postgres.lock import BUILDER, end_leftovers, lock, require_free
 from converge.postgres.privileges import lacking, lacking_ledger
 from converge.postgres.target import read_target
 from converge.postgres.undo import Undo

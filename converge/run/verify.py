@@ -19,7 +19,7 @@ from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.digest import Moment
 from converge.postgres.following import certificate_of, note_start, read_following, require_not_cut_over
 from converge.postgres.history import record_verification
-from converge.postgres.ledger import lock
+from converge.postgres.lock import lock
 from converge.postgres.made import changed_since, too_low, validate_keys
 from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here, unfinished
