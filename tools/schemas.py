@@ -26,7 +26,7 @@ from converge.model.recovery import Recovery
 from converge.model.result import Result
 from converge.model.revision import Checked, Generated, Migrated
 from converge.model.validation import Validation
-from converge.rollback.run import Rollback
+from converge.rollback.prepare import Rollback
 from converge.settings.file import Project
 
 

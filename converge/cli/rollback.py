@@ -13,8 +13,9 @@ from converge.cli.outputs import require_writable, show, unwritable
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.event import Sink
+from converge.rollback.apply import apply_rollback, write_rollback
+from converge.rollback.prepare import prepare_rollback, remove_rollback
 from converge.rollback.report import rollback_text
-from converge.rollback.run import apply_rollback, prepare_rollback, remove_rollback, write_rollback
 from converge.run.options import Options
 from converge.settings.addresses import Chosen, Where, databases
 

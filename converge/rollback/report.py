@@ -8,7 +8,7 @@ from converge.model.words import counted
 from converge.report.document import Verdict, facts, grid
 from converge.report.findings import findings
 from converge.report.text import to_text
-from converge.rollback.run import Action, Returned, Rollback
+from converge.rollback.prepare import Action, Returned, Rollback
 
 _NEXT = {
     "prepare": "converge rollback --apply brings back what the application changes from now on",
