@@ -36,8 +36,9 @@ from converge.rollback.parents import Joining, checked_now
 from converge.rollback.script import Script
 from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
 from converge.run.blockers import blocked
-from converge.run.compared import Compared, Scope, compared, narrowed, require_whole, unfinished
+from converge.run.compared import Compared, compared, narrowed, require_whole, unfinished
 from converge.run.options import Options
+from converge.run.scope import Scope
 
 Action = Literal["prepare", "sql", "apply", "remove"]
 MOST = 20

@@ -22,11 +22,12 @@ from converge.postgres.history import record_verification
 from converge.postgres.lock import lock
 from converge.postgres.made import changed_since, too_low, validate_keys
 from converge.postgres.saved import without_idle_merges
-from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here, unfinished
+from converge.run.compared import Compared, compared, lost, not_migrated_here, unfinished
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
 from converge.run.proof import Proof, Tell, VerifyLevel, created, held_still, take_snapshot
 from converge.run.repair import Comparison, Repair, carry_out, require_repairable
+from converge.run.scope import Scope
 from converge.run.workers import Workers
 
 
