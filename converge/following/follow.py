@@ -82,7 +82,7 @@ def opened(
     be; `patience`: seconds that another command is waited for."""
     run = recorded_run(source, target, options)
     if not isinstance(run, Recorded) or run.state != "finished":
-        why = f"run {run.run} is {run.state}" if isinstance(run, Recorded) else run.message.partition(": ")[2]
+        why = f"run {run.run} is {run.state}" if isinstance(run, Recorded) else run.reason
         state = run.state if isinstance(run, Recorded) else "recovered"
         raise UsageError(
             f"nothing to follow: {why}", code=Code.T010, hint=_BEFORE.get(state, f"{RESUME} --follow")

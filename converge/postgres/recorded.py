@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psycopg
@@ -25,9 +25,18 @@ from converge.postgres.target import ledger_tables
 _NO_PLAN = "an earlier version of converge began the last run and kept no plan"
 
 
-def unseen(why: str, hint: str = "") -> Finding:
-    """A run that others cannot work from: this command's options decide."""
-    return Finding(Code.V113, "note", "plan", f"planned by the options of this command: {why}", hint)
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """There is no run that a later command can work from."""
+
+    reason: str
+    hint: str = ""
+
+    @property
+    def finding(self) -> Finding:
+        """That this command's options decide."""
+        message = f"planned by the options of this command: {self.reason}"
+        return Finding(Code.V113, "note", "plan", message, self.hint)
 
 
 def record_plan(connection: psycopg.Connection[Any], run: int, options: RunOptions, plan: Plan) -> None:
@@ -113,7 +122,7 @@ def runs_with_tables(connection: psycopg.Connection[Any]) -> list[tuple[int, str
 
 def last_recorded(
     connection: psycopg.Connection[Any], source: Endpoint, schema: str | None, number: int | None = None
-) -> Recorded | Finding:
+) -> Recorded | Unseen:
     """The last run of this source, into this schema or of this number where one is named, or why there is
     none to be seen.
 
@@ -122,11 +131,11 @@ def last_recorded(
     """
     tables = ledger_tables(connection)
     which = f"run {number} of this source" if number else "run of this source"
-    none = unseen(f"the ledger knows no {which}{f' into the schema {schema}' if schema else ''}")
+    none = Unseen(f"the ledger knows no {which}{f' into the schema {schema}' if schema else ''}")
     if "run" not in tables:
         return none
     if (denied := unreadable_ledger(connection)) is not None:
-        return unseen(denied.message, denied.hint or "")
+        return Unseen(denied.message, denied.hint or "")
     rows = connection.execute(
         "SELECT id, source FROM converge.run WHERE state <> 'recovered' "
         "AND (%(schema)s::text IS NULL OR target_schema = %(schema)s) "
@@ -138,7 +147,7 @@ def last_recorded(
         return none
     run = -min(ranked)[1]
     if "plan" not in tables:
-        return unseen(_NO_PLAN)
+        return Unseen(_NO_PLAN)
     row = connection.execute(
         f"SELECT r.source, {STATE}, to_char(r.started_at AT TIME ZONE 'UTC', "
         "'YYYY-MM-DD HH24:MI:SS \"UTC\"'), r.position, p.options, p.plan, p.made "
@@ -146,7 +155,7 @@ def last_recorded(
         (run,),
     ).fetchone()
     if row is None:
-        return unseen(_NO_PLAN)
+        return Unseen(_NO_PLAN)
     url, state, started, position, options, plan, made = row
     known: Plan = decode(Plan, plan)
     return Recorded(

@@ -25,7 +25,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.privileges import missing_select, read_privileges
 from converge.planner.inputs import Selection, require_matches
 from converge.postgres.connect import connect
-from converge.postgres.recorded import last_recorded
+from converge.postgres.recorded import Unseen, last_recorded
 from converge.postgres.target import Target, ledger_tables, read_target
 from converge.run.blockers import blocked, check_source, require_privileges
 from converge.run.connections import explained, reach
@@ -53,7 +53,7 @@ class Compared:
     """By which plan, and which options of the command line are others than the run's."""
 
 
-def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Recorded | Finding:
+def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Recorded | Unseen:
     """The run that these options mean, or why there is none to be seen.
 
     Raises UsageError for --run alone, also where no table is that run's any more.
@@ -61,10 +61,9 @@ def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Record
     with explained(source, target), connect(target) as connection:
         schema = options.schema if "schema" in options.given else None
         run = last_recorded(connection, source, schema, options.run)
-    if options.run is not None and not isinstance(run, Recorded):
-        why = run.message.partition(": ")[2]
-        raise UsageError(why, code=Code.T010, hint="converge status shows the last run")
-    if not isinstance(run, Recorded):
+    if isinstance(run, Unseen):
+        if options.run is not None:
+            raise UsageError(run.reason, code=Code.T010, hint="converge status shows the last run")
         return run
     # A table that this run would have taken, had it been there, is no earlier run's any more.
     takes = _takes(run)
@@ -101,7 +100,7 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
             words = ", ".join(f"{given} in place of {was}" for was, given in others)
             note = Finding(Code.V114, "note", "plan", f"planned anew: not as run {run.run}: {words}")
         else:
-            note = run
+            note = run.finding
             stack.enter_context(_explaining(note))
         same_mode = not isinstance(run, Recorded) or run.options.mode == options.mode
         prepared = stack.enter_context(

@@ -11,9 +11,9 @@ from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.postgres.following import require_not_cut_over
+from converge.postgres.recorded import Unseen
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
 from converge.run.compared import recorded_run
@@ -33,9 +33,9 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
     BlockedError when the schema of other tables has changed since, or the run did not finish.
     """
     run = recorded_run(source, target, options)
-    if not isinstance(run, Recorded):
-        why = run.message.partition(": ")[2]
-        raise UsageError(f"nothing to bring up to date: {why}", code=Code.T010, hint="converge migrate")
+    if isinstance(run, Unseen):
+        message = f"nothing to bring up to date: {run.reason}"
+        raise UsageError(message, code=Code.T010, hint="converge migrate")
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with prepare(
         source, target, options, emit, as_recorded=True, resuming=True, of=run, first=check_source
