@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -272,53 +272,66 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, 
     return int(value(connection, statement, values))
 
 
-def require_run(connection: psycopg.Connection[Any], source: str, schema: str) -> None:
-    """Raises UsageError where the ledger has no run of this source into this schema that can be resumed."""
-    state, hint = None, None
+class LastRun(NamedTuple):
+    """The last run of a source into a schema."""
+
+    id: int
+    plan_digest: str
+    state: str
+
+
+def require_run(connection: psycopg.Connection[Any], source: str, schema: str) -> LastRun:
+    """The last run of this source into this schema.
+
+    Raises UsageError where the ledger has none that can be resumed.
+    """
+    last, hint = None, None
     if value(connection, "SELECT to_regclass('converge.run') IS NOT NULL"):
-        last = (
-            "SELECT state FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1"
-        )
-        state = value(connection, last, (source, schema))
+        last = _last_run(connection, source, schema)
         hint = _other_run(connection, source, schema)
-    if state is None or state == "recovered":
-        rolled_back = ": the last one was rolled back" if state else ""
+    if last is None or last.state == "recovered":
+        rolled_back = ": the last one was rolled back" if last else ""
         raise UsageError(
             f"there is no interrupted run to resume in this target{rolled_back}",
             code=Code.T010,
             hint=hint or "converge migrate",
         )
+    return last
+
+
+def _last_run(connection: psycopg.Connection[Any], source: str, schema: str) -> LastRun | None:
+    row = connection.execute(
+        "SELECT id, plan_digest, state FROM converge.run WHERE source = %s AND target_schema = %s "
+        "ORDER BY id DESC LIMIT 1",
+        (source, schema),
+    ).fetchone()
+    return None if row is None else LastRun(*row)
 
 
 def _resume(connection: psycopg.Connection[Any], plan: Plan, again: int | None) -> int:
-    require_run(connection, plan.source, plan.schema)
-    row = connection.execute(
-        "SELECT id, plan_digest, state, EXISTS (SELECT FROM converge.reject WHERE run_id = id) "
-        "FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
-        (plan.source, plan.schema),
-    ).fetchone()
-    assert row is not None
-    if row[2] == "finished" and row[0] == again and not row[3]:
-        # One with rejects may be as the attempt has met it: it goes on for them.
-        return int(row[0])
-    if row[2] == "finished" and not row[3]:
+    last = require_run(connection, plan.source, plan.schema)
+    # One with rejects may be as the attempt has met it: it goes on for them.
+    rejects = "SELECT EXISTS (SELECT FROM converge.reject WHERE run_id = %s)"
+    if last.state == "finished" and not value(connection, rejects, (last.id,)):
+        if last.id == again:
+            return last.id
         raise UsageError(
             "there is no interrupted run to resume in this target: the last one is finished", code=Code.T010
         )
-    if row[2] == "recovering":
+    if last.state == "recovering":
         raise BlockedError(
             "the last run has been rolled back in part, and can only be rolled back as a whole",
             code=Code.L052,
             hint="converge recover",
         )
-    require_same(plan, row[1])
+    require_same(plan, last.plan_digest)
     # While it is at work, only a run that had finished has a report (`Ledger.end`).
     connection.execute(
         "UPDATE converge.run SET state = 'running', paused = false, finished_at = NULL, joins = NULL, "
         "report = CASE WHEN state IN ('finished', 'running') THEN report END WHERE id = %s",
-        (row[0],),
+        (last.id,),
     )
-    return int(row[0])
+    return last.id
 
 
 def _other_run(connection: psycopg.Connection[Any], source: str, schema: str) -> str | None:
