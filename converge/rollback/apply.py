@@ -106,7 +106,7 @@ def apply_rollback(
         # Another server with such a database may be a copy, for a trial: the run's own has none of it yet.
         if run is None or same_server(source, run.source):
             for changed, _ in scripts:
-                changed.forget()
+                changed.sides.forget()
     return result
 
 

@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from converge.model.quote import my_text
 from converge.mysql.query import fetch
+from converge.rollback.changes import Changed
 from converge.rollback.inverse import given
+from converge.rollback.script import Script
 from converge.rollback.sides import LONGEST, Sides
 from converge.run.relation import Row, as_text, row_digests, unequal
 
 
-def difference(sides: Sides) -> tuple[Counter[str], Counter[Row]]:
+class KeylessChanged(Changed):
+    """A table without a key, of which rows have changed: all of its rows are compared."""
+
+    def script(self) -> Script:
+        """As of a table with a key."""
+        made = Script()
+        if self.sides.whole:
+            self._write_difference(made)
+        return made
+
+    def differing(self) -> Iterator[str]:
+        """Whether anything is not the same on both sides."""
+        if self.sides.whole and any(_difference(self.sides)):
+            yield f"{self.table.source}: not all rows are the same"
+
+    def gather_orphans(self) -> Iterator[str]:
+        """What has no parent already: all rows are looked at later."""
+        yield from (key.gather_orphans for key, _ in self._joined("after"))
+
+    def _write_difference(self, made: Script) -> None:
+        gone, new = _difference(self.sides)
+        digest, _ = row_digests(self.sides.fields)
+        for one, rows in gone.items():
+            made.deleted += rows
+            made.add("delete", f"DELETE FROM {self._name} WHERE {digest}='{one}' LIMIT {rows}", rows)
+        self._insert(made, [*new.elements()])
+        for place in ("before", "after") if made.rows else ():
+            for key, _ in self._joined(place):
+                made.add(place, key.gather("TRUE", after=place == "after"))
+
+
+def _difference(sides: Sides) -> tuple[Counter[str], Counter[Row]]:
     """Of a table without a key: digests of the rows that the target does not have, and rows that the
     source does not have, as `taken` expects them; each with how many there are.
     """

@@ -32,8 +32,10 @@ from converge.rollback.findings import (
     obstacles,
     without_transactions,
 )
+from converge.rollback.keyless import KeylessChanged
 from converge.rollback.parents import Joining, checked_now
 from converge.rollback.script import Script
+from converge.rollback.sides import Sides
 from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
 from converge.run.blockers import blocked
 from converge.run.compared import Compared, compared, narrowed, require_whole, unfinished
@@ -156,10 +158,12 @@ def noted_changes(
             both.target.execute(f"LOCK TABLE {names} IN SHARE MODE".encode())
         scripts = []
         for table in tables:
-            changed = Changed(here, both.target, both.plan.schema, table, known[table.source], joining)
+            own = known[table.source]
+            sides = Sides(here, both.target, both.plan.schema, table, own)
+            changed = (Changed if sides.key else KeylessChanged)(sides, own, joining)
             script = stack.enter_context(closing(changed.script()))
             if script.rows:
-                if engine := without_transactions(known[table.source]):
+                if engine := without_transactions(own):
                     raise BlockedError(
                         f"{table.source}: {engine.message}", code=engine.code, hint=engine.hint
                     )

@@ -96,9 +96,7 @@ class Sides:
         note_mark(self.target, self.quoted, self._mark)
 
     def batches(self) -> Iterator[list[Pair]]:
-        """Of each noted key its rows of both sides; none of a table without a key."""
-        if not self.key:
-            return
+        """Of each noted key its rows of both sides, where the table has a key."""
         listed, keys, columns = self._listed()
         names = [pg_name(one.target) for one in self.key]
         # A collation may take several spellings of a key for one: the row has the one that is its own.
