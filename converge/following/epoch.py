@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import psycopg
 import pymysql
@@ -31,7 +30,7 @@ from converge.following.changes import Changes
 from converge.following.dirty import Dirty
 from converge.following.events import Log
 from converge.following.tables import Followed, watched_tables
-from converge.model.catalog import Catalog, changed
+from converge.model.catalog import changed
 from converge.model.endpoint import Endpoint
 from converge.model.existing import Existing
 from converge.model.log import LogPosition, place_order
@@ -44,6 +43,7 @@ from converge.mysql.query import fetch
 from converge.mysql.snapshot import begin, mark, read_identities, table_names
 from converge.postgres.following import Following, note_epoch, note_replaced, note_written
 from converge.postgres.query import value
+from converge.run.prepare import Prepared
 
 _VISIBLE_SECONDS = 1.0
 _LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
@@ -89,29 +89,30 @@ class Epochs:
 
     def __init__(
         self,
+        prepared: Prepared,
         source: Endpoint,
-        here: WatchedConnection,
         view: WatchedConnection,
-        target: psycopg.Connection[Any],
-        catalog: Catalog,
         existing: Existing,
-        schema: str,
         tables: tuple[Followed, ...],
+        *,
         run: int,
         following: Following,
     ) -> None:
-        """`here` asks about the source as it is, `view` reads it as it was at an instant."""
-        self._source, self._here, self.view, self._target = source, here, view, target
-        self._catalog, self._existing, self._schema = catalog, existing, schema
-        self._tables, self._run, self.state = tables, run, following
-        self._dirty = Dirty(target, tables)
+        """The connection of `prepared` asks about the source as it is, `view` reads it as it was at an
+        instant."""
+        assert prepared.target is not None
+        self._here, self._target = prepared.source, prepared.target
+        self._catalog, self._schema = prepared.inputs.catalog, prepared.plan.schema
+        self._source, self.view, self._existing, self._tables = source, view, existing, tables
+        self._run, self.state = run, following
+        self._dirty = Dirty(self._target, tables)
         self._pending: tuple[LogPosition, frozenset[str]] | None = None
         self.unplanned: frozenset[str] = frozenset()
         """Tables that were made since the catalog was read, which nothing follows."""
-        self._mark = mark(here)
+        self._mark = mark(self._here)
         self._compare_as_keys_do()
-        self._acting = value(target, _ACTING)
-        ((folds,),) = fetch(here, "SELECT @@lower_case_table_names")
+        self._acting = value(self._target, _ACTING)
+        ((folds,),) = fetch(self._here, "SELECT @@lower_case_table_names")
         self._folds = bool(folds)
         fetch(view, "SET SESSION range_optimizer_max_mem_size = 0")
         self.wait_for_locks(60)

@@ -113,13 +113,10 @@ def opened(
                 hint="converge sync notes it, with a user who may see the log; then converge follow",
             )
         _require_log(here)
-        catalog = prepared.inputs.catalog
         existing = read_existing(there, prepared.plan.schema)
         view = stack.enter_context(closing(connect(source)))
-        tables = followed(here, catalog, prepared.plan, existing)
-        epochs = Epochs(
-            source, here, view, there, catalog, existing, prepared.plan.schema, tables, run.run, following
-        )
+        tables = followed(here, prepared.inputs.catalog, prepared.plan, existing)
+        epochs = Epochs(prepared, source, view, existing, tables, run=run.run, following=following)
         proof = RollingProof(view, there, prepared.plan, tables, run.run, _compared(there, run.run, source))
         others = others_of(run, run.own - plan.targets.keys())
         findings = (*lost(whole, run.elsewhere), *others, *_whole(tables))
