@@ -19,7 +19,7 @@ from converge.merge.compare import ANEW, mark_of, merged_by, rows_now, sums
 from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same
 from converge.model.event import Advanced, DatabaseStarted, Sink, phase, silent
 from converge.model.evidence import NOTHING_KNOWN, Evidence
-from converge.model.finding import OCCUPIED, Finding
+from converge.model.finding import OCCUPIED
 from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import Recorded
@@ -35,6 +35,7 @@ from converge.postgres.ledger import Ledger, run_steps
 from converge.postgres.made import sequence_values, set_next_values
 from converge.postgres.recorded import last_recorded, record_plan
 from converge.run.blockers import check_plan, check_target, drop
+from converge.run.build import refused_finding
 from converge.run.connections import explained
 from converge.run.many import Move
 from converge.run.migrate import interrupted, note
@@ -67,7 +68,7 @@ class Merging:
         self.name, self.shards = merge.name, merge.shards
         self.result = Result("migrate", merge.source, str(merge.target), verdict="ready")
         self.error: ConvergeError | None = None
-        self._to_do, self.ledger_run = True, 0
+        self._to_do = True
         self.stands = False
         self.made: Plan | None = None
         """The plan of the merged schema."""
@@ -99,7 +100,9 @@ class Merging:
         if not self._to_do or any(one.verdict not in _MERGED for one in shards.values()):
             return
         emit(DatabaseStarted(self.name))
-        merge, result = self.merge, self.result
+        merge, plan, result = self.merge, self.made, self.result
+        assert plan is not None
+        common = next(iter(self._moves.values())).options.common
         with (
             self._kept(RESUME),
             explained(merge.target, merge.target),
@@ -109,10 +112,13 @@ class Merging:
             # All shards are read as they are at one moment.
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             known = [*self._shards(connection, shards)]
-            _Filling(merge, self, known, connection, emit).go()
+            if common.clears:
+                drop(connection, plan)
+            ledger = Ledger.open(connection, plan, NOTHING_KNOWN, resume=False, clears=False, again=None)
+            record_plan(connection, ledger.run, replace(common, schema=plan.schema).recorded, plan)
+            _Filling(merge, known, plan, result, ledger, connection, emit).go()
             verified = all(one.verified for one in known)
             result.verdict = "verified" if verified else "migrated"
-            ledger = Ledger(connection, self.ledger_run)
             ledger.set_snapshot(None, self._mark(connection))
             ledger.set_state("finished", report=result.to_json())
 
@@ -220,112 +226,98 @@ def _value(column: ColumnPlan, own: ColumnPlan) -> str:
     return name if own.target_type == column.target_type else f"{name}::text::{column.target_type}"
 
 
+@dataclass(frozen=True)
 class _Filling:
-    """The merge in its transaction."""
+    """The merge in its transaction, with the ledger's run that it fills."""
 
-    def __init__(
-        self,
-        merge: Merge,
-        merging: Merging,
-        shards: list[_Shard],
-        connection: psycopg.Connection[Any],
-        emit: Sink,
-    ) -> None:
-        assert merging.made is not None
-        self._merge, self._merging, self._shards = merge, merging, shards
-        self._connection, self._emit = connection, emit
-        self._plan, self._result = merging.made, merging.result
+    merge: Merge
+    shards: list[_Shard]
+    plan: Plan
+    result: Result
+    ledger: Ledger
+    connection: psycopg.Connection[Any]
+    emit: Sink
 
     def go(self) -> None:
         """Raises TargetError for keys that are not disjoint, and for rows that are not the shards'."""
-        plan, result = self._plan, self._result
-        common = next(iter(self._merging._moves.values())).options.common
-        if common.clears:
-            drop(self._connection, plan)
-        ledger = Ledger.open(self._connection, plan, NOTHING_KNOWN, resume=False, clears=False, again=None)
-        self._merging.ledger_run = self._run = ledger.run
-        record_plan(self._connection, ledger.run, replace(common, schema=plan.schema).recorded, plan)
-        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {pg_name(plan.schema)}".encode())
+        plan, result = self.plan, self.result
+        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {pg_name(plan.schema)}".encode())
         before = set(_ROWS)
         self._carry_out(*_ROWS)
-        with phase(result, self._emit, "merge", len(plan.tables)):
+        with phase(result, self.emit, "merge", len(plan.tables)):
             for table in plan.tables:
                 self._fill(table)
-        with phase(result, self._emit, "index"):
+        with phase(result, self.emit, "index"):
             self._carry_out(*(one for one in get_args(Phase) if one not in before))
             self._number()
-        with phase(result, self._emit, "verify", len(plan.tables)):
+        with phase(result, self.emit, "verify", len(plan.tables)):
             result.tables = [self._proven(table) for table in plan.tables]
 
     def _carry_out(self, *phases: Phase) -> None:
         """The plan's statements of these phases, each entered in the ledger."""
         for phase_ in phases:
-            for number, statement in enumerate(self._plan.statements):
+            for number, statement in enumerate(self.plan.statements):
                 if statement.phase != phase_:
                     continue
                 try:
-                    refused = run_steps(self._connection, self._run, [(number, statement)])
+                    refused = run_steps(self.connection, self.ledger.run, [(number, statement)])
                 except psycopg.errors.UniqueViolation as error:
-                    raise self._clash(error, self._plan.table(statement.object)) from error
-                for reason in refused.values():
-                    message = f"the target refused {statement.why}: {reason}"
-                    self._result.findings.append(
-                        Finding(Code.P052, "lossy", statement.object, message, statement.sql)
-                    )
+                    raise self._clash(error, self.plan.table(statement.object)) from error
+                self.result.findings += (refused_finding(statement, reason) for reason in refused.values())
 
     def _of_shard(self, table: TablePlan) -> str:
         """The quoted name of the shard column; empty where there is none."""
-        return "".join(pg_name(one.target) for one in table.columns if one.source == self._merge.column)
+        return "".join(pg_name(one.target) for one in table.columns if one.source == self.merge.column)
 
     def _fill(self, table: TablePlan) -> None:
-        into, column = pg_name(self._merge.schema, table.target), self._of_shard(table)
-        columns = [one for one in table.copied if one.source != self._merge.column]
+        into, column = pg_name(self.merge.schema, table.target), self._of_shard(table)
+        columns = [one for one in table.copied if one.source != self.merge.column]
         names = ", ".join([*filter(None, [column]), *(pg_name(one.target) for one in columns)])
-        for shard in self._shards:
+        for shard in self.shards:
             own = {one.source: one for one in shard.plan.table(table.source).columns}
             values = [pg_text(shard.name)] if column else []
             values += [_value(one, own[one.source]) for one in columns]
-            self._connection.execute(
+            self.connection.execute(
                 f"INSERT INTO {into} ({names}) OVERRIDING SYSTEM VALUE "
                 f"SELECT {', '.join(values)} FROM {pg_name(shard.schema, table.target)}".encode()
             )
-        self._emit(Advanced("merge", table.source))
+        self.emit(Advanced("merge", table.source))
 
     def _number(self) -> None:
         """Sequences go on behind those of all shards."""
         most: dict[str, int] = {}
-        for shard in self._shards:
-            for name, _, next_value, _ in sequence_values(self._connection, shard.plan):
+        for shard in self.shards:
+            for name, _, next_value, _ in sequence_values(self.connection, shard.plan):
                 most[name] = max(next_value, most.get(name, 1))
-        columns = {one.table: most.get(f"{one.table}.{one.column}", 1) for one in self._plan.identities}
-        set_next_values(self._connection, self._plan, columns, most)
+        columns = {one.table: most.get(f"{one.table}.{one.column}", 1) for one in self.plan.identities}
+        set_next_values(self.connection, self.plan, columns, most)
 
     def _proven(self, table: TablePlan) -> TableResult:
         """The merged rows of a table: shard by shard those of its own table, as its report has them."""
-        column, schema = self._of_shard(table), self._merge.schema
+        column, schema = self._of_shard(table), self.merge.schema
         total = [0, 0]
-        for shard in self._shards:
+        for shard in self.shards:
             planned, reported = shard.plan.table(table.source), shard.report[table.source]
-            own = sums(self._connection, digest_query(shard.schema, planned, ""))
+            own = sums(self.connection, digest_query(shard.schema, planned, ""))
             total = [sum(pair) for pair in zip(total, own, strict=True)]
             if reported.digest and reported.digest != f"{own[1]:x}":
                 words = f"the rows of {shard.name} have changed since they were verified"
                 raise self._differ(table, words, f"converge verify --database {shard.name}, then {RESUME}")
             if column:
                 condition = f" WHERE {column} = {pg_text(shard.name)}"
-                if sums(self._connection, digest_query(schema, planned, condition)) != own:
+                if sums(self.connection, digest_query(schema, planned, condition)) != own:
                     raise self._differ(
                         table, f"the merged rows of {shard.name} are not those of {shard.schema}"
                     )
         # With the shard column in its digest, by which a later command knows it again.
-        rows, digest = sums(self._connection, digest_query(schema, table, ""))
+        rows, digest = sums(self.connection, digest_query(schema, table, ""))
         if rows != total[0] or (not column and digest != total[1]):
             raise self._differ(table, "the merged rows are not those of all shards")
-        self._emit(Advanced("verify", table.source))
+        self.emit(Advanced("verify", table.source))
         return TableResult(
             table.source, f"{schema}.{table.target}", rows_read=total[0], rows_written=rows,
             rows_source=total[0], rows_target=rows,
-            verified=all(one.report[table.source].verified for one in self._shards),
+            verified=all(one.report[table.source].verified for one in self.shards),
             digest=f"{digest:x}",
         )  # fmt: skip
 
@@ -339,22 +331,22 @@ class _Filling:
         """
         found = _KEY.search(error.diag.message_detail or "")
         details = [error.diag.message_detail or ""]
-        if found is not None and not self._merge.column:
-            row, merged = f"ROW({found['columns']})", pg_name(self._merge.schema, table.target)
+        if found is not None and not self.merge.column:
+            row, merged = f"ROW({found['columns']})", pg_name(self.merge.schema, table.target)
             same = (
                 f"SELECT array_agg(DISTINCT {row}::text) FROM {merged} WHERE {row} IS NOT NULL "
                 f"GROUP BY {found['columns']} HAVING count(*) > 1 LIMIT 1"
             )
-            (texts,) = self._connection.execute(same.encode()).fetchone() or ([],)
+            (texts,) = self.connection.execute(same.encode()).fetchone() or ([],)
 
             def has(shard: _Shard) -> bool:
                 own = f"SELECT FROM {pg_name(shard.schema, table.target)} WHERE {row}::text = ANY(%s) LIMIT 1"
-                return self._connection.execute(own.encode(), (texts,)).fetchone() is not None
+                return self.connection.execute(own.encode(), (texts,)).fetchone() is not None
 
             if texts:
-                names = ", ".join(one.name for one in self._shards if has(one))
+                names = ", ".join(one.name for one in self.shards if has(one))
                 details = [f"({found['columns']}) = {', '.join(texts)} is in {names}"]
-        schema = json.dumps(self._merge.schema)
+        schema = json.dumps(self.merge.schema)
         return TargetError(
             f"{table.source}: the keys of the shards are not disjoint; nothing was merged",
             code=Code.T046,

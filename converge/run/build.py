@@ -23,7 +23,7 @@ from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.finding import Finding
-from converge.model.plan import Phase, Plan
+from converge.model.plan import Phase, Plan, Statement
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain, in_its_words, is_of_value
 from converge.postgres.ledger import Ledger, Step, run_steps
@@ -48,6 +48,12 @@ _LOCKS = 8
 
 Group = list[Step]
 """The statements of one object, or of one batch of them."""
+
+
+def refused_finding(statement: Statement, reason: str) -> Finding:
+    """That the target has refused an optional statement."""
+    message = f"the target refused {statement.why}: {reason}"
+    return Finding(Code.P052, "lossy", statement.object, message, statement.sql)
 
 
 class Builder:
@@ -194,9 +200,7 @@ class Builder:
 
     def _keep(self, refusals: dict[int, str]) -> None:
         for number, reason in refusals.items():
-            statement = self._plan.statements[number]
-            message = f"the target refused {statement.why}: {reason}"
-            self.findings.append(Finding(Code.P052, "lossy", statement.object, message, statement.sql))
+            self.findings.append(refused_finding(self._plan.statements[number], reason))
 
     def _run_batch(self, batch: list[Group]) -> None:
         """In one transaction; where that fails, each object in its own, so that the error has its name."""
