@@ -21,7 +21,7 @@ from converge.model.event import Event, PhaseEnded, PhaseStarted
 from converge.model.result import Result
 from converge.run.options import Options
 from converge.run.prepare import Prepared, prepare
-from converge.run.proof import take_snapshot
+from converge.run.snapshot import take_snapshot
 from converge.sandbox import Server
 
 # All tables have one definition, and rows of their own.

@@ -35,9 +35,10 @@ from converge.run.copy import Copy, by_table
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Awaited, Options
 from converge.run.prepare import Prepared
-from converge.run.proof import Proof, VerifyLevel, created, held_still, take_snapshot
+from converge.run.proof import Proof, VerifyLevel
 from converge.run.recheck import Chunks
 from converge.run.recover import shape_findings
+from converge.run.snapshot import created, held_still, take_snapshot
 from converge.run.workers import Workers
 
 if TYPE_CHECKING:

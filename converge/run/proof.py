@@ -6,7 +6,7 @@ its word is final: values that print differently and are the same do not count a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Literal
@@ -14,8 +14,7 @@ from typing import Any, Literal
 import psycopg
 
 from converge.codes import Code
-from converge.errors import START_AGAIN, SourceError
-from converge.model.catalog import Catalog, changed
+from converge.errors import SourceError
 from converge.model.event import Advanced, Sink, phase
 from converge.model.extent import Range
 from converge.model.finding import Finding
@@ -26,13 +25,11 @@ from converge.model.table_plan import TablePlan
 from converge.model.words import counted
 from converge.model.work import Counts, Digest, DigestTask, Drilled, DrillTask
 from converge.mysql import snapshot
-from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import change_counts
 from converge.mysql.digest import digest_query as source_digest
-from converge.mysql.privileges import read_privileges
 from converge.mysql.rows import where
-from converge.mysql.snapshot import Snapshot, known_by_time, object_names, read_identities, read_logs
+from converge.mysql.snapshot import Snapshot, read_logs
 from converge.postgres.digest import Moment, page_ranges, pages_of, rows_of
 from converge.postgres.digest import digest_query as target_digest
 from converge.run.computed import ask_checks, prove_views
@@ -42,57 +39,6 @@ from converge.run.workers import Workers
 _CHANGES = "source changes"
 
 VerifyLevel = Literal["full", "counts", "none"]
-
-
-def take_snapshot(
-    here: WatchedConnection, catalog: Catalog, plan: Plan, begin: Callable[[str], None], result: Result
-) -> tuple[Snapshot, Callable[[], None]]:
-    """Takes the snapshot of all workers, which `begin` begins on the server that has this `mark`; `result`
-    notes its level.
-
-    The second value is to be called before the workers' snapshot ends: it raises SourceError when a planned
-    table is not what was planned, or another one of its name. What a worker has read cannot be renamed, nor
-    locked, before its snapshot ends.
-    """
-    tables = dict.fromkeys(table.source for table in plan.tables)
-    before = read_identities(here, catalog.database, tables)
-    if unsure := known_by_time(before):
-        message = "only the second of their creation shows whether these are the same tables in the end"
-        result.findings.append(Finding(Code.V100, "note", "source", message, evidence=", ".join(unsure)))
-    marked = snapshot.mark(here)
-    taken = snapshot.take(here, list(tables), lambda: begin(marked))
-    result.snapshot = taken.level
-
-    def require_schema() -> None:
-        after = read_catalog(here, read_privileges(here, catalog.database), tables)
-        now = read_identities(here, catalog.database, tables)
-        others = dict.fromkeys(changed(catalog, after, tables))
-        others |= dict.fromkeys(name for name in tables if now.get(name) != before.get(name))
-        if others:
-            raise SourceError(
-                f"{', '.join(list(others)[:20])}: changed in the source while the run went on",
-                code=Code.S011,
-                hint=f"keep schema changes away from the run, then {START_AGAIN}",
-            )
-
-    return taken, require_schema
-
-
-def created(here: WatchedConnection, catalog: Catalog, takes: Callable[[str], bool]) -> Iterator[Finding]:
-    """What was created between the reading of the catalog and the snapshot, which has just been taken: it is
-    in the snapshot, and in no plan. Of tables, and of their triggers, only those that the plan `takes`.
-    """
-    known = set(catalog.objects())
-    for kind, name, table in object_names(here, catalog.database):
-        if (kind, name) in known or (kind in ("table", "trigger") and not takes(table)):
-            continue
-        words = f"this {kind} was created in the source after its catalog was read, and is not in the target"
-        if kind == "table":
-            hint = "converge sync makes and fills it, unless it is of a load"
-            yield Finding(Code.V124, "block", name, words, hint)
-        else:
-            # As any other object that is not migrated: of rows nothing is missing.
-            yield Finding(Code.V124, "lossy", name, words)
 
 
 def digest_task(
@@ -111,14 +57,6 @@ def digest_task(
 def count_task(table: TablePlan) -> DigestTask:
     """Counts the source's rows, not by ranges."""
     return DigestTask(table.source, f"SELECT COUNT(*),0 FROM {my_name(table.source)}", "", counts=True)
-
-
-def held_still(catalog: Catalog, level: str | None) -> frozenset[str]:
-    """The source's tables of which a worker sees the same rows each time; all workers do by a snapshot of
-    this level.
-    """
-    names = (table.name for table in catalog.tables if table.engine == "InnoDB")
-    return frozenset(names if level != "none" else ())
 
 
 def require_all_rows(totals: Iterable[Digest], still: Container[str]) -> list[Finding]:
@@ -188,7 +126,7 @@ class Proof:
             if self.level == "counts" and not all(total.equal for total in self.totals.values()):
                 result.verdict = "differs"
             if full:
-                self._judge()
+                self._compare_rows()
                 same = all(table.verified for table in self.tables.values())
                 result.verdict = "verified" if same else "differs"
         self.prove_computed()
@@ -288,7 +226,7 @@ class Proof:
                 if rows:
                     yield Changed(name, column, change.trap, change.policy, rows, change.words)
 
-    def _judge(self) -> None:
+    def _compare_rows(self) -> None:
         """Notes digests, equality and counts of each table, and the first differences."""
         for name, total in self.totals.items():
             self.tables[name].verified = total.equal
@@ -297,19 +235,20 @@ class Proof:
         # Workers answer in any order; what is told of them has the plan's.
         differences: dict[str, tuple[Difference, ...]] = {}
         tasks = (DrillTask(self.plan.schema, table, self.tell is not None) for table in suspects)
-        for found in self.workers.work(tasks):
-            if isinstance(found, Drilled):
-                one, total, counts = self.tables[found.table], self.totals[found.table], found.counts
+        for answer in self.workers.work(tasks):
+            if isinstance(answer, Drilled):
+                table_result, total = self.tables[answer.table], self.totals[answer.table]
+                counts = answer.counts
                 rows = total.source_rows if total.counted in (None, total.target_rows) else total.counted
                 if counts == Counts() and (missing := rows - total.target_rows):
                     # Other numbers of rows are never equal, whatever was found of them.
                     counts = Counts(missing=max(missing, 0), extra=max(-missing, 0))
-                one.verified = counts == Counts()
-                one.rows_missing, one.rows_extra = counts.missing, counts.extra
-                one.rows_different = counts.different
-                differences[found.table] = found.first
-            elif isinstance(found, list) and self.tell is not None:
-                self.tell(found)
+                table_result.verified = counts == Counts()
+                table_result.rows_missing, table_result.rows_extra = counts.missing, counts.extra
+                table_result.rows_different = counts.different
+                differences[answer.table] = answer.first
+            elif isinstance(answer, list) and self.tell is not None:
+                self.tell(answer)
         self.result.differences = [one for table in suspects for one in differences.get(table.source, ())]
 
     # ---- what the source has committed since ------------------------------------------------------------

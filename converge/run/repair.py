@@ -45,9 +45,10 @@ from converge.postgres.digest import Moment, pages_of
 from converge.postgres.ledger import upgrade, writers
 from converge.run.compared import Compared
 from converge.run.options import RESUME
-from converge.run.proof import count_task, held_still, require_all_rows
+from converge.run.proof import count_task, require_all_rows
 from converge.run.repair_task import repair_task
 from converge.run.replace import OnSql
+from converge.run.snapshot import held_still
 from converge.run.suspects import WHOLE_ROWS, about_rows, pages_at_once
 from converge.run.unlike import parts_of
 from converge.run.workers import Workers

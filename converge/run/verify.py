@@ -25,9 +25,10 @@ from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, compared, lost, not_migrated_here, unfinished
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
-from converge.run.proof import Proof, Tell, VerifyLevel, created, held_still, take_snapshot
+from converge.run.proof import Proof, Tell, VerifyLevel
 from converge.run.repair import Comparison, Repair, carry_out, require_repairable
 from converge.run.scope import Scope
+from converge.run.snapshot import created, held_still, take_snapshot
 from converge.run.workers import Workers
 
 
