@@ -72,9 +72,15 @@ def drilled(source: str, target: str, maps: Sequence[str] = ()) -> list[str]:
         assert prepared.target is not None
         ranges = {table.source: list(cut(prepared.source, table.extent)) for table in prepared.plan.tables}
         proof = Proof(
-            prepared.plan, workers, prepared.source, prepared.target, ranges, "full",
-            Result("verify", source, target), silent, {},
-        )  # fmt: skip
+            plan=prepared.plan,
+            workers=workers,
+            source=prepared.source,
+            target=prepared.target,
+            ranges=ranges,
+            level="full",
+            result=Result("verify", source, target),
+            emit=silent,
+        )
         return [name for name, total in proof.sums(proof.tasks(), "verify").items() if not total.equal]
 
 

@@ -151,8 +151,15 @@ class _Cutover:
         result.verdict = "verified"
         before, self.later = _by_window(plan, self._never_held())
         proof = Proof(
-            before, open_.proof.workers, open_.prepared.source, there, {}, "full", result, self.emit, {}
-        )  # fmt: skip
+            plan=before,
+            workers=open_.proof.workers,
+            source=open_.prepared.source,
+            target=there,
+            ranges={},
+            level="full",
+            result=result,
+            emit=self.emit,
+        )
         # A view that shows what a policy has changed has other rows.
         proof.count_changes()
         proof.prove_computed()

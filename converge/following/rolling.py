@@ -200,9 +200,16 @@ class RollingProof:
         result = Result("follow", "", "")
         result.tables = [TableResult(name, f"{plan.schema}.{table.plan.target}")]
         Proof(
-            plan, self.workers, self.workers.source, self._target, {name: [Range()]}, "full", result, silent,
-            {name: result.tables[0]},
-        ).prove()  # fmt: skip
+            plan=plan,
+            workers=self.workers,
+            source=self.workers.source,
+            target=self._target,
+            ranges={name: [Range()]},
+            level="full",
+            result=result,
+            emit=silent,
+            tables={name: result.tables[0]},
+        ).prove()
         return result
 
 

@@ -158,9 +158,17 @@ class Run:
             self._require_all_done()
         result.rejects = self.ledger.rejects()
         proof = Proof(
-            self.plan, workers, self.prepared.source, self.postgres, ranges, job.options.verify, result,
-            self.emit, self.copy.results, still=held_still(self.prepared.inputs.catalog, result.snapshot),
-        )  # fmt: skip
+            plan=self.plan,
+            workers=workers,
+            source=self.prepared.source,
+            target=self.postgres,
+            ranges=ranges,
+            level=job.options.verify,
+            result=result,
+            emit=self.emit,
+            tables=self.copy.results,
+            still=held_still(self.prepared.inputs.catalog, result.snapshot),
+        )
         proof.prove()
         if existing is not None:
             # The target's catalog is to be what it was before.

@@ -82,7 +82,7 @@ def require_all_rows(totals: Iterable[Digest], still: Container[str]) -> list[Fi
     return found
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Proof:
     """Two databases compared by a plan, under the workers' snapshot; `result` gets what comes of it."""
 
@@ -95,7 +95,8 @@ class Proof:
     level: VerifyLevel
     result: Result
     emit: Sink
-    tables: dict[str, TableResult]
+    tables: dict[str, TableResult] = field(default_factory=dict)
+    """Of all tables of the plan, where they are compared."""
     tell: Tell | None = None
     """Gets every row that differs; `result` has the first of each table."""
     known: Mapping[str, Digest] = field(default_factory=dict)

@@ -11,7 +11,7 @@ else its writer may be the application, and its table has to be named.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -21,12 +21,10 @@ from converge.errors import BlockedError, TargetError
 from converge.files import folder_of_rows
 from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
-from converge.model.event import Advanced, Sink, phase
+from converge.model.event import Advanced, phase
 from converge.model.extent import Range
 from converge.model.finding import Finding
-from converge.model.plan import Plan
 from converge.model.recovery import Approve, Removal
-from converge.model.result import Result
 from converge.model.table_plan import TablePlan
 from converge.model.words import counted, said
 from converge.model.work import (
@@ -41,9 +39,10 @@ from converge.model.work import (
 from converge.mysql.digest import change_counts
 from converge.mysql.rows import where
 from converge.planner.inputs import Selection, require_match
-from converge.postgres.digest import Moment, pages_of
+from converge.postgres.digest import pages_of
 from converge.postgres.ledger import upgrade, writers
 from converge.run.compared import Compared
+from converge.run.comparison import Comparison
 from converge.run.options import RESUME
 from converge.run.proof import count_task, require_all_rows
 from converge.run.repair_task import repair_task
@@ -51,7 +50,6 @@ from converge.run.replace import OnSql
 from converge.run.snapshot import held_still
 from converge.run.suspects import WHOLE_ROWS, about_rows, pages_at_once
 from converge.run.unlike import parts_of
-from converge.run.workers import Workers
 
 _PAGES = 8
 """Parts of a table of the target in one task."""
@@ -72,33 +70,6 @@ class Repair(Checked):
     catches_up: bool = False
     """The source is expected to have moved: next values follow also where no row differs, rows that others
     have changed in the target stay, and the source is looked at once more in the end."""
-
-
-@dataclass
-class Comparison:
-    """Both sides under the workers' snapshot of the source; `result` gets what comes of it."""
-
-    both: Compared
-    plan: Plan
-    workers: Workers
-    ranges: dict[str, list[Range]]
-    """The source's, by table."""
-    result: Result
-    emit: Sink
-    known: dict[str, Digest]
-    """Sums, by table, where the last proof need not ask for them again: of the source, and of the target's
-    rows that are older than `since` and stay. These are counted again."""
-    since: Moment | None
-    """When the target's rows were read."""
-
-    def know(self, sums: Iterable[Digest]) -> None:
-        """Keeps the sums of the tables that a snapshot of the source holds still."""
-        still = held_still(self.both.catalog, self.result.snapshot)
-        self.known |= {
-            one.table: replace(one, target_rows=0, target_sum=one.target_sum if self.since else 0)
-            for one in sums
-            if one.table in still
-        }
 
 
 def require_repairable(both: Compared, repair: Repair) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from converge.codes import Code
 from converge.errors import TargetError
@@ -12,7 +10,7 @@ from converge.model.endpoint import Endpoint, same_server
 from converge.model.event import Sink, phase
 from converge.model.finding import Finding
 from converge.model.plan import Plan
-from converge.model.result import NotCompared, Result, TableResult
+from converge.model.result import NotCompared, Result
 from converge.model.words import said
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
@@ -23,12 +21,13 @@ from converge.postgres.lock import lock
 from converge.postgres.made import changed_since, too_low, validate_keys
 from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, compared, lost, not_migrated_here, unfinished
+from converge.run.comparison import Comparison
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
-from converge.run.proof import Proof, Tell, VerifyLevel
-from converge.run.repair import Comparison, Repair, carry_out, require_repairable
+from converge.run.proof import Tell, VerifyLevel
+from converge.run.repair import Repair, carry_out, require_repairable
 from converge.run.scope import Scope
-from converge.run.snapshot import created, held_still, take_snapshot
+from converge.run.snapshot import created, take_snapshot
 from converge.run.workers import Workers
 
 
@@ -71,13 +70,22 @@ def verify(
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
-        comparison = _Comparison(both, plan, workers, ranges, result, emit, {}, None, require_schema, level)
+        comparison = Comparison(
+            both=both,
+            plan=plan,
+            workers=workers,
+            ranges=ranges,
+            level=level,
+            result=result,
+            emit=emit,
+            require_schema=require_schema,
+        )
         if repair is None:
             comparison.prove(tell)
         elif repair.catches_up:
-            comparison.catch_up(target, repair, then)
+            _catch_up(comparison, target, repair, then)
         else:
-            comparison.repair(target, repair, tell)
+            _repair(comparison, target, repair, tell)
         result.findings += gate.findings()
         if level == "full":
             _compare_schema(both, result)
@@ -112,74 +120,52 @@ def _keep_others_out(both: Compared, command: str) -> None:
     require_not_cut_over(both.target, both.plan.schema, both.plan.targets.values())
 
 
-@dataclass
-class _Comparison(Comparison):
-    require_schema: Callable[[], None]
-    level: VerifyLevel
+def _repair(on: Comparison, target: Endpoint, repair: Repair, tell: Tell | None) -> None:
+    """Compares, repairs the tables that differ, and compares again."""
+    result = on.result
+    known, uncompared = list(result.findings), list(result.not_compared)
+    on.know(on.prove(tell).totals.values())
+    suspects = {one.source: one.unequal for one in result.tables if one.unequal}
+    if suspects or _numbers_too_low(on.both):
+        found = carry_out(on, target, suspects, repair)
+        if repair.on_sql is None and found:
+            result.begin_again(found[0])
+            result.findings, result.not_compared = known, uncompared
+            on.prove()
+        result.findings += found
+        if extra := next((one.hint for one in found if one.code == Code.V119), ""):
+            result.next_command = f"converge verify --repair {extra}"
 
-    def prove(self, tell: Tell | None = None) -> Proof:
-        """Compares all rows."""
-        plan, result = self.plan, self.result
-        tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in self.both.plan.tables}
-        proof = Proof(
-            plan, self.workers, self.both.source, self.both.target, self.ranges, self.level, result,
-            self.emit, tables, tell, self.known, self.since, held_still(self.both.catalog, result.snapshot),
-        )  # fmt: skip
-        proof.prove()
-        self.require_schema()
-        if tell is not None:
-            # Those of views; tables have told theirs.
-            tell([one for one in result.differences if one.table not in tables])
-        result.tables = list(tables.values())
-        return proof
 
-    def repair(self, target: Endpoint, repair: Repair, tell: Tell | None) -> None:
-        """Compares, repairs the tables that differ, and compares again."""
-        result = self.result
-        known, uncompared = list(result.findings), list(result.not_compared)
-        self.know(self.prove(tell).totals.values())
-        suspects = {one.source: one.unequal for one in result.tables if one.unequal}
-        if suspects or self._numbers_too_low():
-            found = carry_out(self, target, suspects, repair)
-            if repair.on_sql is None and found:
-                result.begin_again(found[0])
-                result.findings, result.not_compared = known, uncompared
-                self.prove()
-            result.findings += found
-            if extra := next((one.hint for one in found if one.code == Code.V119), ""):
-                result.next_command = f"converge verify --repair {extra}"
+def _numbers_too_low(both: Compared) -> bool:
+    run = both.run
+    return bool(run and run.made and any(too_low(both.target, run.plan, run.made)))
 
-    def _numbers_too_low(self) -> bool:
-        run = self.both.run
-        return bool(run and run.made and any(too_low(self.both.target, run.plan, run.made)))
 
-    def catch_up(self, target: Endpoint, repair: Repair, then: Snapshot) -> None:
-        """Repairs what differs of all tables, compares, and looks at the source once more."""
-        tables = [table.target for table in self.plan.tables]
-        self.since = Moment.now(self.both.target, self.plan.schema, tables)
-        found = carry_out(self, target, dict.fromkeys(self.ranges, 0), repair)
-        if repair.on_sql is None:
-            self.prove().look_back(then)
-            if run := self.both.run:
-                # Epochs of `follow` have left them unchecked.
-                validate_keys(self.both.target, run.plan, run.made)
-            self._note_place(then)
-        elif found:
-            self.result.verdict = "ready"
-        else:
-            self.prove()
-        self.result.findings += found
+def _catch_up(on: Comparison, target: Endpoint, repair: Repair, then: Snapshot) -> None:
+    """Repairs what differs of all tables, compares, and looks at the source once more."""
+    tables = [table.target for table in on.plan.tables]
+    on.since = Moment.now(on.both.target, on.plan.schema, tables)
+    found = carry_out(on, target, dict.fromkeys(on.ranges, 0), repair)
+    if repair.on_sql is None:
+        on.prove().look_back(then)
+        if run := on.both.run:
+            # Epochs of `follow` have left them unchecked.
+            validate_keys(on.both.target, run.plan, run.made)
+        _note_place(on, then)
+    elif found:
+        on.result.verdict = "ready"
+    else:
+        on.prove()
+    on.result.findings += found
 
-    def _note_place(self, then: Snapshot) -> None:
-        """Lets `converge follow` go on from the snapshot, which the target is equal to now."""
-        both, names = self.both, [table.source for table in self.plan.tables]
-        if (
-            both.run is not None
-            and self.result.verdict == "verified"
-            and len(names) == len(both.run.plan.tables)
-        ):
-            identities = read_identities(both.source, both.catalog.database, names)
-            note_start(both.target, both.run.run, then.log, identities)
+
+def _note_place(on: Comparison, then: Snapshot) -> None:
+    """Lets `converge follow` go on from the snapshot, which the target is equal to now."""
+    both, names = on.both, [table.source for table in on.plan.tables]
+    if both.run is not None and on.result.verdict == "verified" and len(names) == len(both.run.plan.tables):
+        identities = read_identities(both.source, both.catalog.database, names)
+        note_start(both.target, both.run.run, then.log, identities)
 
 
 def _scope(both: Compared, result: Result, *, come: bool) -> tuple[Plan, Scope]:
