@@ -11,7 +11,7 @@ from support import begun, converge, mysql, postgres
 from converge.model.endpoint import parse
 from converge.model.event import Event, Said
 from converge.mysql.connect import connect
-from converge.run.gate import Gate, Limits
+from converge.run.throttle import Limits, Throttle
 
 ROWS = 90_000
 SOURCE = f"""
@@ -80,25 +80,25 @@ def test_load_and_waiting_sessions_are_seen(databases: tuple[str, str]) -> None:
     said: list[Event] = []
     with connect(parse(source)) as connection, connect(parse(source)) as reader:
         ((_, now),) = mysql(source, "SHOW GLOBAL STATUS LIKE 'Threads_connected'")
-        gate = Gate(Limits(load=(("Threads_connected", int(now)),)), connection, said.append)
-        assert gate()
+        throttle = Throttle(Limits(load=(("Threads_connected", int(now)),)), connection, said.append)
+        assert throttle()
         with reader.cursor() as cursor:
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
             cursor.execute("SELECT * FROM t")
         others = [connect(parse(source)) for _ in range(3)]
         altering = threading.Thread(target=mysql, args=(source, "ALTER TABLE t ADD n INT"))
         altering.start()
-        until(lambda: gate() is False)
+        until(lambda: throttle() is False)
         for other in others:
             other.close()
-        until(lambda: gate() and gate.waiting)
+        until(lambda: throttle() and throttle.waiting)
         reader.rollback()
         altering.join()
-        until(gate)
+        until(throttle)
     texts = [one.text for one in said if isinstance(one, Said)]
     assert any(text.startswith("waiting: Threads_connected is ") for text in texts)
     assert "going on" in texts
-    (found,) = gate.findings()
+    (found,) = throttle.findings()
     assert "ALTER TABLE t ADD n INT" in found.message
     assert any(
         found.message.rpartition(", ")[0] in text.replace(" of the source waits", " waited") for text in texts

@@ -17,7 +17,7 @@ from converge.model.event import DatabaseStarted, Sink
 from converge.planner.inputs import Selection
 from converge.report.errors import error_document, error_text
 from converge.report.several import several_text
-from converge.run.connections import attempt
+from converge.run.connections import result_or_error
 from converge.run.options import Options
 from converge.settings.addresses import Chosen
 
@@ -87,7 +87,7 @@ def each_of(
             yield one, look(one), None
             continue
         emit(DatabaseStarted(one.name))
-        found, error = attempt(partial(look, one))
+        found, error = result_or_error(partial(look, one))
         if error is not None:
             tell(one.name, error)
         yield one, found, error

@@ -24,8 +24,8 @@ from converge.model.recovery import Approve, Removal
 from converge.planner.inputs import Selection
 from converge.report.progress import Bars, Lines
 from converge.report.words import visible
-from converge.run.gate import Limits
 from converge.run.options import Options, default_jobs
+from converge.run.throttle import Limits
 from converge.sandbox.dumped import Dump
 from converge.settings.addresses import Where
 

@@ -21,7 +21,7 @@ from converge.report.errors import error_text
 from converge.report.markdown import to_markdown
 from converge.report.several import FORMS, report_as, results_text
 from converge.report.text import TO_PASTE
-from converge.run.connections import attempt
+from converge.run.connections import result_or_error
 
 report_option = click.option(
     "--report",
@@ -144,7 +144,7 @@ def write_reports(results: Results, paths: Iterable[str]) -> None:
 
 def told(write: Callable[[], None]) -> int:
     """Writes, or says on stderr what could not be written; the exit code of that, or 0."""
-    _, error = attempt(write)
+    _, error = result_or_error(write)
     if error is None:
         return 0
     click.echo(error_text(error), err=True)

@@ -19,7 +19,7 @@ from converge.model.finding import Finding
 from converge.model.result import Named, Result, Results
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, last_verification, other_schema, result_of
-from converge.run.connections import attempt, explained
+from converge.run.connections import explained, result_or_error
 from converge.settings.addresses import Chosen, Where, databases, with_merged
 
 _SHOWN = 20
@@ -47,7 +47,7 @@ def command(where: Where, paths: tuple[str, ...], verify: bool, as_json: bool, e
     merges = merges_of(chosen)
     each, runs = [], []
     for one in with_merged(chosen):
-        found, error = attempt(partial(_last, one, merges.get(one, ()), verify=verify))
+        found, error = result_or_error(partial(_last, one, merges.get(one, ()), verify=verify))
         if error is not None and (one.entry is None or not isinstance(error, UsageError)):
             raise error
         # Of several databases, what has not run is in the report as planned only.

@@ -39,11 +39,11 @@ from converge.run.blockers import check_source
 from converge.run.compared import lost, not_migrated_here, others_of, recorded_run
 from converge.run.connections import explained
 from converge.run.extend import extend
-from converge.run.gate import Gate
 from converge.run.migrate import require_plan_of, with_fixed_options
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
+from converge.run.throttle import Throttle
 
 GO_ON = "converge follow"
 _BEFORE = {"recovering": "converge recover", "recovered": "converge migrate --follow"}
@@ -62,7 +62,7 @@ class Open:
     prepared: Prepared
     epochs: Epochs
     proof: RollingProof
-    gate: Gate
+    throttle: Throttle
     findings: tuple[Finding, ...]
     """What is lost by the plan, and what else is left out here."""
     not_migrated: list[Outcome]
@@ -122,8 +122,9 @@ def opened(
         findings = (*lost(whole, run.elsewhere), *others, *_whole(tables))
         recorded = recorded_run(source, target, options)
         assert isinstance(recorded, Recorded)
-        gate, not_migrated = Gate(options.limits, here, emit), not_migrated_here(whole, run.elsewhere)
-        yield Open(recorded, prepared, epochs, proof, gate, findings, not_migrated)
+        throttle = Throttle(options.limits, here, emit)
+        not_migrated = not_migrated_here(whole, run.elsewhere)
+        yield Open(recorded, prepared, epochs, proof, throttle, findings, not_migrated)
 
 
 def _compared(target: psycopg.Connection[Any], run: int, source: Endpoint) -> dict[str, int]:
@@ -227,7 +228,7 @@ def _epochs(
     """Each epoch, with the rows that the rolling proof has found to differ in it."""
     while True:
         started = time.monotonic()
-        while not open_.gate():
+        while not open_.throttle():
             time.sleep(0.2)
         with open_.epochs.next() as epoch:
             unequal = open_.proof.step(epoch, prove_share * max(interval, epoch.seconds))

@@ -23,7 +23,7 @@ from converge.mysql.connect import connect as connect_source
 from converge.mysql.privileges import missing_select, read_privileges
 from converge.mysql.snapshot import table_names
 from converge.planner.inputs import require_matches
-from converge.run.connections import attempt, explained
+from converge.run.connections import explained, result_or_error
 
 _Started = tuple[float, ConvergeError | None]
 """How long the start of a server took, and why there is none."""
@@ -64,7 +64,7 @@ def _run(request: Request, cell: Cell, seconds: float, refusal: ConvergeError | 
             with explained(request.source, cell.endpoint):
                 return action()
 
-        return attempt(told)
+        return result_or_error(told)
 
     green = True
     with ExitStack() as stack:
@@ -106,7 +106,7 @@ def _start(cell: Cell, stack: ExitStack, emit: Sink) -> _Started:
         return 0.0, None
     started = time.monotonic()
     start = sandbox.start(f"postgres:{cell.name}", on_progress=lambda text: emit(Said(text)))
-    found, error = attempt(lambda: stack.enter_context(start))
+    found, error = result_or_error(lambda: stack.enter_context(start))
     cell.provider = ""
     if found:
         (server,) = found

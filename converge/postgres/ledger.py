@@ -191,7 +191,7 @@ def run_steps(connection: psycopg.Connection[Any], run: int, steps: Sequence[Ste
     with connection.transaction():
         if any(statement.optional for statement in statements):
             for number, statement in steps:
-                if (refused := attempt(connection, statement)) is not None:
+                if (refused := run_optional(connection, statement)) is not None:
                     refusals[number] = refused
             _enter(connection, run, steps, refusals)
         else:
@@ -235,7 +235,7 @@ def writers(connection: psycopg.Connection[Any], run: int) -> dict[str, list[str
     return found
 
 
-def attempt(connection: psycopg.Connection[Any], statement: Statement) -> str | None:
+def run_optional(connection: psycopg.Connection[Any], statement: Statement) -> str | None:
     """Runs one statement; the reason when the server refuses one that is optional."""
     if not statement.optional:
         connection.execute(statement.sql.encode())

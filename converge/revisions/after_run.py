@@ -17,7 +17,7 @@ from converge.revisions.commands import move
 from converge.revisions.drift import drift, standing
 from converge.revisions.environment import applied, run_steps
 from converge.revisions.folder import Folder
-from converge.run.connections import attempt
+from converge.run.connections import result_or_error
 
 
 def require_revisions(folder: Folder, target: Endpoint) -> None:
@@ -43,7 +43,7 @@ def settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: Re
         return
     result.findings = [one for one in result.findings if one.code != Code.A064]
     with phase(result, emit, "revisions"):
-        _, error = attempt(lambda: _settle(folder, target, schema, emit, result))
+        _, error = result_or_error(lambda: _settle(folder, target, schema, emit, result))
     if error is not None:
         result.verdict = "failed"
         result.next_command = (error.hint or "").partition("\n")[0] or "converge migrations run"

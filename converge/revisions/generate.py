@@ -22,7 +22,7 @@ from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain
 from converge.postgres.history import last_load, last_run
-from converge.postgres.ledger import attempt
+from converge.postgres.ledger import run_optional
 from converge.postgres.shadow import shadow
 from converge.revisions.commands import require_known
 from converge.revisions.drift import definitions
@@ -129,7 +129,7 @@ class Generator:
                 for statement in sorted(plan.statements, key=lambda one: order.index(one.phase)):
                     # Those that may be refused as a run tries them.
                     try:
-                        attempt(connection, statement)
+                        run_optional(connection, statement)
                     except psycopg.Error as error:
                         wrong = explain(error, place)
                         wrong.message = f"{statement.object}: {wrong.message}"

@@ -32,13 +32,13 @@ from converge.run import recheck
 from converge.run.blockers import drop, drop_left_over, empty
 from converge.run.build import Builder
 from converge.run.copy import Copy, by_table
-from converge.run.gate import Gate
 from converge.run.options import RESUME, Awaited, Options
 from converge.run.prepare import Prepared
 from converge.run.proof import Proof, VerifyLevel
 from converge.run.recheck import Chunks
 from converge.run.recover import shape_findings
 from converge.run.snapshot import created, held_still, take_snapshot
+from converge.run.throttle import Throttle
 from converge.run.workers import Workers
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Run:
         """The source's AUTO_INCREMENT values after the snapshot."""
         common = job.options.common
         self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
-        self.gate = Gate(common.limits, prepared.source, job.emit, ledger.paused)
+        self.throttle = Throttle(common.limits, prepared.source, job.emit, ledger.paused)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -126,7 +126,7 @@ class Run:
                 builder.in_order(*making)
                 ranges = self._ranges()
             workers.connect(job.source, job.target, **self.settings)
-            workers.gate = self.gate
+            workers.throttle = self.throttle
             if workers.joined is not None:
                 with phase(result, self.emit, "workers"):
                     workers.joined.gather(job.options.awaited.seconds)
@@ -154,7 +154,7 @@ class Run:
                 set_next_values(self.postgres, self.plan, self.numbers, self.counters)
                 builder.in_order("after finish")
                 made = record_schema(self.postgres, self.plan, self.ledger.run, existing)
-            result.findings += builder.findings + self.gate.findings()
+            result.findings += builder.findings + self.throttle.findings()
             self._require_all_done()
         result.rejects = self.ledger.rejects()
         proof = Proof(

@@ -57,10 +57,12 @@ def reach(
 
     Raises the source's error, else the target's; when both sides fail, the source's tells of the other.
     """
-    here, wrong = attempt(lambda: stack.enter_context(closing(connect_source(source))))
+    here, wrong = result_or_error(lambda: stack.enter_context(closing(connect_source(source))))
     there, also = None, None
     if target is not None:
-        there, also = attempt(lambda: stack.enter_context(postgres.connect(target, synchronous_commit="on")))
+        there, also = result_or_error(
+            lambda: stack.enter_context(postgres.connect(target, synchronous_commit="on"))
+        )
     if wrong is not None and also is not None:
         wrong.details += (f"and {also.message}", *also.details)
         wrong.hint = "\n".join(filter(None, (wrong.hint, also.hint)))
@@ -83,7 +85,7 @@ def connect_source(source: Endpoint) -> WatchedConnection:
     return mysql.connect(replace(source, database=""))
 
 
-def attempt(action: Callable[[], T]) -> tuple[T | None, ConvergeError | None]:
+def result_or_error(action: Callable[[], T]) -> tuple[T | None, ConvergeError | None]:
     """What the action gives, or the error that it ends in."""
     try:
         return action(), None

@@ -24,7 +24,7 @@ from converge.postgres.privileges import lacking
 from converge.postgres.query import refused as refused_queries
 from converge.postgres.target import read_target
 from converge.providers import source_provider, target_provider
-from converge.run.connections import T, attempt, connect_source, explained
+from converge.run.connections import T, connect_source, explained, result_or_error
 from converge.run.health import check_provider, check_source, check_space, check_target, missing_tables
 from converge.run.options import Options
 from converge.run.prepare import prepare
@@ -41,7 +41,7 @@ def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options)
 
     def look(side: str, at: Callable[[], T]) -> T | None:
         """What a side shows; an error is a finding."""
-        seen, error = attempt(at)
+        seen, error = result_or_error(at)
         if error is not None:
             wrong.append(error)
             message = "; ".join([error.message, *error.details])

@@ -40,7 +40,7 @@ from converge.postgres.target import Target
 from converge.run.attempt import Job, MigrateOptions, Run
 from converge.run.blockers import check_plan, check_target
 from converge.run.compared import other_options, recorded_run
-from converge.run.connections import attempt, explained
+from converge.run.connections import explained, result_or_error
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
@@ -132,13 +132,13 @@ def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptio
     common = options.common
     if options.resume:
         # What cannot be reached is said when the plan is made.
-        run, _ = attempt(lambda: recorded_run(source, target, common))
+        run, _ = result_or_error(lambda: recorded_run(source, target, common))
         if isinstance(run, Recorded):
             _require_options(run, common, ("mode", "maps", "include", "exclude"))
             common = common.as_in(run.options)
         elif "schema" in common.given:
             # Only a run into another schema can be meant.
-            run, _ = attempt(lambda: recorded_run(source, target, replace(common, given=frozenset())))
+            run, _ = result_or_error(lambda: recorded_run(source, target, replace(common, given=frozenset())))
             if isinstance(run, Recorded) and run.state != "finished":
                 _require_options(run, common, ("schema",))
     return replace(options, common=replace(common, documents=common.map_documents))

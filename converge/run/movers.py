@@ -25,7 +25,7 @@ from converge.codes import Code
 from converge.errors import ConvergeError, SourceError
 from converge.model.event import DatabaseStarted, Event, OfDatabase, Sink
 from converge.model.recovery import Approve, Removal
-from converge.run.connections import attempt
+from converge.run.connections import result_or_error
 from converge.run.options import RESUME
 from converge.run.workers import share_server
 
@@ -131,7 +131,7 @@ class Movers:
                 said = self._lost(pipe, step)
             match said:
                 case Removal():
-                    pipe.send(attempt(partial(self._ask, step.name, said))[1])
+                    pipe.send(result_or_error(partial(self._ask, step.name, said))[1])
                 case DatabaseStarted():
                     self._emit(said)
                 case ConvergeError():

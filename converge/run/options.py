@@ -17,7 +17,7 @@ from converge.model.plan import Compression, Mode
 from converge.model.quote import require_schema
 from converge.model.recorded import RunOptions
 from converge.planner.inputs import Selection
-from converge.run.gate import Limits
+from converge.run.throttle import Limits
 
 RESUME = "converge migrate --resume"
 

@@ -22,12 +22,12 @@ from converge.postgres.made import changed_since, too_low, validate_keys
 from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, compared, lost, not_migrated_here, unfinished
 from converge.run.comparison import Comparison
-from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
 from converge.run.proof import Tell, VerifyLevel
 from converge.run.repair import Repair, carry_out, require_repairable
 from converge.run.scope import Scope
 from converge.run.snapshot import created, take_snapshot
+from converge.run.throttle import Throttle
 from converge.run.workers import Workers
 
 
@@ -60,7 +60,7 @@ def verify(
                     _keep_others_out(both, "sync" if repair.catches_up else "verify")
             plan, scope = _scope(both, result, come=dry and both.plan.mode == "create")
         workers.connect(source, target)
-        workers.gate = gate = Gate(options.limits, both.source, emit)
+        workers.throttle = throttle = Throttle(options.limits, both.source, emit)
         here, catalog = both.source, both.catalog
         then, require_schema = take_snapshot(here, catalog, plan, workers.everyone, result)
         result.findings += [one for one in created(here, catalog, scope.takes) if one.severity == "block"]
@@ -86,7 +86,7 @@ def verify(
             _catch_up(comparison, target, repair, then)
         else:
             _repair(comparison, target, repair, tell)
-        result.findings += gate.findings()
+        result.findings += throttle.findings()
         if level == "full":
             _compare_schema(both, result)
         _judge(both, result)

@@ -121,7 +121,7 @@ class Workers:
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
         self.joined: Joined | None = None
-        self.gate: Callable[[], bool] = lambda: True
+        self.throttle: Callable[[], bool] = lambda: True
         """Whether a task may be handed out now."""
 
     def __enter__(self) -> Workers:
@@ -190,7 +190,7 @@ class Workers:
         waiting = iter(tasks)
         more, busy = True, 0
         while more or self.busy or self._returned:
-            is_open = self.gate()
+            is_open = self.throttle()
             for place in self._places() if is_open else ():
                 task = self._returned.popleft() if self._returned else next(waiting, None)
                 if task is None:

@@ -42,8 +42,8 @@ class Limits(Checked):
     """Status variables of the source, each with the largest value at which work is handed out."""
 
 
-class Gate:
-    """Is open while no limit is exceeded, and nobody has paused the run."""
+class Throttle:
+    """Lets work be handed out while no limit is exceeded, and nobody has paused the run."""
 
     def __init__(
         self,
