@@ -91,7 +91,7 @@ def test_a_plan_that_was_extended_was_not_compared(databases: Ends) -> None:
         known = last_recorded(connection, parse(source), None)
         assert isinstance(known, Recorded)
         numbers = {number: number for number in range(len(known.plan.statements))}
-        replace_plan(connection, known.run, known.plan, NOTHING_KNOWN, numbers)
+        replace_plan(connection, known.id, known.plan, NOTHING_KNOWN, numbers)
     assert status(databases) == "migrated"
 
 

@@ -64,10 +64,10 @@ class Target:
                 for name, _ in loaded(self.before)
                 for number in range(len(CHUNKS[name]))
             )
-            for _, step in list(load_steps(self.before, ledger.run))[:steps]:
+            for _, step in list(load_steps(self.before, ledger.run_id))[:steps]:
                 with connection.transaction():
                     step(connection)
-        return ledger.run
+        return ledger.run_id
 
     @property
     def copied(self) -> int:

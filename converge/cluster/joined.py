@@ -287,7 +287,7 @@ def opened(ledger: Ledger, source: Connection[Any], job: Job, settings: dict[str
     door = Door(attempt, __version__, server, database, role, settings)
     named = {"application_name": "converge workers"}
     with closing(connect(job.target, **named, synchronous_commit="off")) as connection:
-        guests = Guests(Mailbox(connection, run_channel(attempt)), ledger.run, door, job.emit)
+        guests = Guests(Mailbox(connection, run_channel(attempt)), ledger.run_id, door, job.emit)
         awaited = job.options.awaited
         with ExitStack() as stack:
             for place in awaited.places:
@@ -295,10 +295,10 @@ def opened(ledger: Ledger, source: Connection[Any], job: Job, settings: dict[str
                 if kind == "join":
                     guests.others += int(address)
                 elif kind == "local":
-                    how = local(int(address), job.source, job.target, ledger.run)
+                    how = local(int(address), job.source, job.target, ledger.run_id)
                     guests.started.append(stack.enter_context(how))
                 else:
-                    how = dask(address, ledger.run, awaited.arguments, awaited.seconds)
+                    how = dask(address, ledger.run_id, awaited.arguments, awaited.seconds)
                     guests.started.append(stack.enter_context(how))
             stack.callback(guests.close)
             yield guests

@@ -49,7 +49,7 @@ def finished(
     with explained(source, target), connect(target) as there:
         lock(there, "cutover")
         upgrade(target)
-        following = read_following(there, run.run)
+        following = read_following(there, run.id)
         if following is None or not (certificate := following.certificate):
             return {}
         require_all_runs(run, options)
@@ -68,7 +68,7 @@ def require_all_runs(run: Recorded, options: Options) -> None:
     """Raises BlockedError where the schema has tables of other runs, and the options name no run."""
     hint = (
         "converge migrate --recreate --follow (in load mode: --truncate) makes all by one run; or "
-        f"--run {run.run} cuts over to its tables alone, and sync --run brings the others"
+        f"--run {run.id} cuts over to its tables alone, and sync --run brings the others"
     )
     require_whole(run, options, Code.W010, hint)
 

@@ -224,5 +224,5 @@ def _changed(open_: Open) -> list[Finding]:
     """What is no longer as the run has made it, and will not be after the cutover."""
     run, there = open_.run, open_.prepared.target
     assert there is not None
-    found = changed_since(there, run.plan, run.made, read_following(there, run.run)) if run.made else []
+    found = changed_since(there, run.plan, run.made, read_following(there, run.id)) if run.made else []
     return [one for one in found if one.severity == "block"]

@@ -82,7 +82,7 @@ def opened(
     be; `patience`: seconds that another command is waited for."""
     run = recorded_run(source, target, options)
     if not isinstance(run, Recorded) or run.state != "finished":
-        why = f"run {run.run} is {run.state}" if isinstance(run, Recorded) else run.reason
+        why = f"run {run.id} is {run.state}" if isinstance(run, Recorded) else run.reason
         state = run.state if isinstance(run, Recorded) else "recovered"
         raise UsageError(
             f"nothing to follow: {why}", code=Code.T010, hint=_BEFORE.get(state, f"{RESUME} --follow")
@@ -105,10 +105,10 @@ def opened(
             # What is new, and could not be made here, is not to be missing after a cutover.
             require_plan_of(run, prepared.plan)
         prepared = replace(prepared, plan=without_idle_merges(there, plan))
-        following = read_following(there, run.run)
+        following = read_following(there, run.id)
         if following is None:
             raise BlockedError(
-                f"run {run.run} does not know where the source's binary log stood in its snapshot",
+                f"run {run.id} does not know where the source's binary log stood in its snapshot",
                 code=Code.W001,
                 hint="converge sync notes it, with a user who may see the log; then converge follow",
             )
@@ -116,8 +116,8 @@ def opened(
         existing = read_existing(there, prepared.plan.schema)
         view = stack.enter_context(closing(connect(source)))
         tables = followed(here, prepared.inputs.catalog, prepared.plan, existing)
-        epochs = Epochs(prepared, source, view, existing, tables, run=run.run, following=following)
-        proof = RollingProof(view, there, prepared.plan, tables, run.run, _compared(there, run.run, source))
+        epochs = Epochs(prepared, source, view, existing, tables, run=run.id, following=following)
+        proof = RollingProof(view, there, prepared.plan, tables, run.id, _compared(there, run.id, source))
         others = others_of(run, run.own - plan.targets.keys())
         findings = (*lost(whole, run.elsewhere), *others, *_whole(tables))
         recorded = recorded_run(source, target, options)

@@ -176,7 +176,7 @@ class Closing:
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "source": self.result.source,
             "target": self.result.target,
-            "run": self.open_.run.run,
+            "run": self.open_.run.id,
             "tables_of_other_runs": sorted(self.open_.run.elsewhere),
             "log": asdict(epoch.log),
             "epoch": epoch.number,
@@ -185,7 +185,7 @@ class Closing:
             "window_seconds": round(took, 1),
             "seconds": self.seconds,
         }
-        note_certificate(there, self.open_.run.run, certificate)
+        note_certificate(there, self.open_.run.id, certificate)
         self.result.tables = compared_tables(self.open_.prepared.plan, self.open_.proof.tables())
         self.result.cut_over = str(certificate["at"])
         if not prepared(self.open_):
@@ -223,4 +223,4 @@ def prepared(open_: Open) -> bool:
     assert there is not None
     names = [pg_name(plan.schema, one.target) for one in plan.tables if not one.rows]
     query = "SELECT count(*) FROM converge.prepared WHERE target_table = ANY (%s) AND run_id = %s"
-    return bool(value(there, query, (names, open_.run.run)) == len(names))
+    return bool(value(there, query, (names, open_.run.id)) == len(names))

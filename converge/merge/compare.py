@@ -111,7 +111,7 @@ def mark_of(connection: psycopg.Connection[Any], column: str, shards: Shards) ->
         run = last_recorded(connection, parse(source), schema)
         if isinstance(run, Recorded):
             query = "SELECT count(*) FROM converge.repair WHERE run_id = %s"
-            marks[name] = run.run, run.plan.digest, value(connection, query, (run.run,))
+            marks[name] = run.id, run.plan.digest, value(connection, query, (run.id,))
     return json.dumps({"column": column, "shards": marks})
 
 

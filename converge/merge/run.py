@@ -115,7 +115,7 @@ class Merging:
             if common.clears:
                 drop(connection, plan)
             ledger = Ledger.open(connection, plan, NOTHING_KNOWN, resume=False, clears=False, again=None)
-            record_plan(connection, ledger.run, replace(common, schema=plan.schema).recorded, plan)
+            record_plan(connection, ledger.run_id, replace(common, schema=plan.schema).recorded, plan)
             _Filling(merge, known, plan, result, ledger, connection, emit).go()
             verified = all(one.verified for one in known)
             result.verdict = "verified" if verified else "migrated"
@@ -215,7 +215,7 @@ def _known(move: Move) -> Evidence:
 
 def _last_proof(connection: psycopg.Connection[Any], run: Recorded) -> list[TableResult]:
     """What `verify` or `sync` has proven last of all tables of a finished run; nothing where none has."""
-    found = last_verification(connection, run.run, full=True)
+    found = last_verification(connection, run.id, full=True)
     proven = found is not None and found["verdict"] == "verified"
     return Result.from_json(found["report"]).tables if found and proven else []
 
@@ -260,7 +260,7 @@ class _Filling:
                 if statement.phase != phase_:
                     continue
                 try:
-                    refused = run_steps(self.connection, self.ledger.run, [(number, statement)])
+                    refused = run_steps(self.connection, self.ledger.run_id, [(number, statement)])
                 except psycopg.errors.UniqueViolation as error:
                     raise self._clash(error, self.plan.table(statement.object)) from error
                 self.result.findings += (refused_finding(statement, reason) for reason in refused.values())

@@ -54,7 +54,7 @@ class PlanFile(Plan):
 class Recorded:
     """A run as later commands find it."""
 
-    run: int
+    id: int
     source: str
     state: str
     started: str

@@ -62,9 +62,9 @@ class LedgerChunk:
 class Ledger:
     """One run's rows in the ledger, through the coordinator's connection."""
 
-    def __init__(self, connection: psycopg.Connection[Any], run: int) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], run_id: int) -> None:
         self.connection = connection
-        self.run = run
+        self.run_id = run_id
         self.backend = backend(connection)
 
     @classmethod
@@ -92,14 +92,16 @@ class Ledger:
 
     def state(self) -> str:
         """As it is entered."""
-        return str(value(self.connection, "SELECT state FROM converge.run WHERE id = %s", (self.run,)) or "")
+        return str(
+            value(self.connection, "SELECT state FROM converge.run WHERE id = %s", (self.run_id,)) or ""
+        )
 
     def set_state(self, state: str, *, report: object = None) -> None:
         """Notes the run's state; a run that is no longer running gets its end time."""
         self.connection.execute(
             "UPDATE converge.run SET state = %s, paused = false, report = coalesce(%s::json, report), "
             "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = %s",
-            (state, None if report is None else encoded(report), state, self.run),
+            (state, None if report is None else encoded(report), state, self.run_id),
         )
 
     def end(self, state: str, report: object) -> None:
@@ -108,31 +110,32 @@ class Ledger:
         A finished run that was resumed for its rejects is what it was, as long as nothing of it is undone.
         """
         stands = "SELECT report IS NOT NULL FROM converge.run WHERE id = %s"
-        if value(self.connection, stands, (self.run,)):
+        if value(self.connection, stands, (self.run_id,)):
             self.set_state("finished")
         else:
             self.set_state(state, report=report)
 
     def paused(self) -> bool:
         """Whether somebody has paused the run."""
-        return bool(value(self.connection, "SELECT paused FROM converge.run WHERE id = %s", (self.run,)))
+        return bool(value(self.connection, "SELECT paused FROM converge.run WHERE id = %s", (self.run_id,)))
 
     def makes_room(self) -> bool:
         """Whether the run has still to remove what is in its way, before all else that it does."""
         query = f"SELECT truncates AND NOT {BEGUN.format(run='run.id')} FROM converge.run WHERE id = %s"
-        return bool(value(self.connection, query, (self.run,)))
+        return bool(value(self.connection, query, (self.run_id,)))
 
     def position(self) -> str | None:
         """Where the source stood when all finished chunks were equal to it; None when that is not known."""
         found: str | None = value(
-            self.connection, "SELECT position FROM converge.run WHERE id = %s", (self.run,)
+            self.connection, "SELECT position FROM converge.run WHERE id = %s", (self.run_id,)
         )
         return found
 
     def set_snapshot(self, level: str | None, position: str | None) -> None:
         """Notes the snapshot, with the source's position where all finished chunks are equal to it."""
         self.connection.execute(
-            "UPDATE converge.run SET snapshot = %s, position = %s WHERE id = %s", (level, position, self.run)
+            "UPDATE converge.run SET snapshot = %s, position = %s WHERE id = %s",
+            (level, position, self.run_id),
         )
 
     def add_chunks(self, chunks: Iterable[tuple[str, int, Range]]) -> None:
@@ -142,7 +145,7 @@ class Ledger:
         ) as copy:
             for table, number, part in chunks:
                 bounds = (None if bound is None else json.dumps(bound) for bound in (part.low, part.high))
-                copy.write_row((self.run, table, number, *bounds))
+                copy.write_row((self.run_id, table, number, *bounds))
 
     def chunks(self) -> list[LedgerChunk]:
         """All chunks of the run, done and to do, in the order they were entered."""
@@ -150,7 +153,7 @@ class Ledger:
             "SELECT source_table, number, low, high, xid::text, done_at IS NOT NULL, rows, "
             "coalesce(bytes, 0), coalesce(seconds, 0), rejected FROM converge.chunk WHERE run_id = %s "
             "ORDER BY source_table, number",
-            (self.run,),
+            (self.run_id,),
         )
         return [
             LedgerChunk(
@@ -165,14 +168,14 @@ class Ledger:
         rows = self.connection.execute(
             "SELECT source_table, key, column_name, encode(value, 'hex'), value_bytes, sqlstate, message "
             "FROM converge.reject WHERE run_id = %s ORDER BY source_table, chunk, key",
-            (self.run,),
+            (self.run_id,),
         )
         return [Reject(*row) for row in rows]
 
     def steps(self) -> dict[int, str | None]:
         """The plan's statements that are done, by number, with the reason of those that were refused."""
         rows = self.connection.execute(
-            "SELECT number, refused FROM converge.step WHERE run_id = %s ORDER BY number", (self.run,)
+            "SELECT number, refused FROM converge.step WHERE run_id = %s ORDER BY number", (self.run_id,)
         )
         return dict(rows.fetchall())
 

@@ -101,7 +101,7 @@ def prepare_rollback(source: Endpoint, target: Endpoint, options: Options, emit:
             upgrade(target)
             with both.target.transaction():
                 both.target.execute("SET LOCAL lock_timeout = '60s'")
-                run = both.run.run if both.run else None
+                run = both.run.id if both.run else None
                 whole = note_changes(both.target, both.plan.schema, tables, run)
             for name in whole:
                 emit(Said(f"{name}: changes may not have been noted, so all of its rows are compared"))
@@ -178,7 +178,7 @@ def noted_changes(
 def _by_run(both: Compared, options: Options) -> list[Finding]:
     """What is to be said of the run by whose plan rows go back. Raises BlockedError where it is not all."""
     if both.run is not None:
-        hint = f"--run {both.run.run}, and the same command for each of the other runs"
+        hint = f"--run {both.run.id}, and the same command for each of the other runs"
         require_whole(both.run, options, Code.V133, hint)
     return [*(one for one in both.findings if one.code == Code.V114), *unfinished(both.run, "note")]
 

@@ -115,7 +115,7 @@ class Run:
             drop_left_over(self.postgres, self.plan, self.prepared.inputs.left_over)
         if not self.plan.schema_exists:
             self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
-        record_there(self.postgres, self.ledger.run, shape_now(self.postgres, self.plan.schema))
+        record_there(self.postgres, self.ledger.run_id, shape_now(self.postgres, self.plan.schema))
 
     def all(self, workers: Workers) -> None:
         """All phases after the plan."""
@@ -153,7 +153,7 @@ class Run:
                 builder.side_by_side("analyze")
                 set_next_values(self.postgres, self.plan, self.numbers, self.counters)
                 builder.in_order("after finish")
-                made = record_schema(self.postgres, self.plan, self.ledger.run, existing)
+                made = record_schema(self.postgres, self.plan, self.ledger.run_id, existing)
             result.findings += builder.findings + self.throttle.findings()
             self._require_all_done()
         result.rejects = self.ledger.rejects()
@@ -224,7 +224,7 @@ class Run:
         # Until the earlier chunks are compared, the finished ones are of no single instant.
         self.ledger.set_snapshot(now.level, None if earlier else now.logs.position)
         names = [table.source for table in self.plan.tables]
-        note_start(self.postgres, self.ledger.run, now.log, read_identities(here, catalog.database, names))
+        note_start(self.postgres, self.ledger.run_id, now.log, read_identities(here, catalog.database, names))
         return now, earlier
 
     def _load(self, workers: Workers, builder: Builder, now: Snapshot, earlier: Chunks) -> None:

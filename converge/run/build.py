@@ -63,7 +63,7 @@ class Builder:
         self._plan = plan
         # What is put back lies where it lay: what has a tablespace of its own is never taken away.
         self._settings = _SETTINGS | ({"default_tablespace": ""} if plan.mode == "load" else {})
-        self._run = ledger.run
+        self._run = ledger.run_id
         self._target = target
         self._emit = emit
         self._local = threading.local()

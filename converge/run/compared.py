@@ -67,10 +67,10 @@ def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Record
         return run
     # A table that this run would have taken, had it been there, is no earlier run's any more.
     takes = _takes(run)
-    elsewhere = {name: other for name, other in run.elsewhere.items() if other > run.run or not takes(name)}
+    elsewhere = {name: other for name, other in run.elsewhere.items() if other > run.id or not takes(name)}
     run = replace(run, elsewhere=elsewhere)
     if run.plan.targets and not run.own:
-        message = f"later runs have made all tables of run {run.run} again"
+        message = f"later runs have made all tables of run {run.id} again"
         raise UsageError(message, code=Code.T010, hint="leave out --run")
     return run
 
@@ -98,7 +98,7 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
         if isinstance(run, Recorded):
             options = options.as_in(run.options)
             words = ", ".join(f"{given} in place of {was}" for was, given in others)
-            note = Finding(Code.V114, "note", "plan", f"planned anew: not as run {run.run}: {words}")
+            note = Finding(Code.V114, "note", "plan", f"planned anew: not as run {run.id}: {words}")
         else:
             note = run.finding
             stack.enter_context(_explaining(note))
@@ -138,9 +138,9 @@ def _by_run(
     catalog = read_catalog(here, own)
     known = [table.name for table in catalog.tables]
     require_privileges(missing_select(own, known, Selection(run.options.include, run.options.exclude).names))
-    notes = [(Code.V110, f"compared by the plan of run {run.run}, which began {run.started}", "")]
+    notes = [(Code.V110, f"compared by the plan of run {run.id}, which began {run.started}", "")]
     if run.source != str(source):
-        notes.append((Code.V114, f"run {run.run} is of {run.source}; this is {source}", ""))
+        notes.append((Code.V114, f"run {run.id} is of {run.source}; this is {source}", ""))
     plan, takes = narrowed(run.plan, run.own), _takes(run)
     if options.given & {"include", "exclude"}:
         plan, takes = _selected(plan, known, options.selection), _takes(run, options.selection)
@@ -158,7 +158,7 @@ def unfinished(run: Recorded | None, severity: Severity) -> list[Finding]:
     """That the run did not finish: keys, indexes and sequences may be missing, or set aside."""
     if run is None or run.state == "finished":
         return []
-    message = f"run {run.run} is {run.state}: {RESUME} finishes it"
+    message = f"run {run.id} is {run.state}: {RESUME} finishes it"
     return [Finding(Code.V114, severity, "plan", message, RESUME)]
 
 
@@ -169,7 +169,7 @@ def others_of(run: Recorded, names: Set[str] = frozenset()) -> Iterator[Finding]
         message = said(len(names), f"are no longer in the source, and left out here: {listed}", "table")
         yield Finding(Code.V114, "note", "plan", message)
     for other, count in sorted(Counter(run.elsewhere.values()).items()):
-        message = said(count, f"are of run {other} and not of run {run.run}: left out here", "table")
+        message = said(count, f"are of run {other} and not of run {run.id}: left out here", "table")
         yield Finding(Code.V114, "note", "plan", message, f"--run {other}")
 
 

@@ -133,7 +133,7 @@ class Copy:
             select = select_text(table)
             for chunk in left.get(table.source, ()):
                 yield CopyTask(
-                    run=self.ledger.run,
+                    run=self.ledger.run_id,
                     table=table.source,
                     number=chunk.number,
                     query=select + where(table.key, chunk.part),

@@ -112,10 +112,10 @@ def _carry_out(
 ) -> None:
     before = _shape(target, plan.schema)
     done = dict(_numbers(run.plan, plan))
-    replace_plan(target, run.run, plan, evidence, done)
+    replace_plan(target, run.id, plan, evidence, done)
     steps = [step for step in enumerate(plan.statements) if step[0] not in done.values()]
     order = get_args(Phase)
-    run_steps(target, run.run, sorted(steps, key=lambda step: order.index(step[1].phase)))
+    run_steps(target, run.id, sorted(steps, key=lambda step: order.index(step[1].phase)))
     added = {name: text for name, text in _shape(target, plan.schema).items() if before.get(name) != text}
     tables = {table.source for table in run.plan.tables} - plan.targets.keys()
     makes = [one.makes for one in run.plan.statements if one.object in tables]
@@ -135,7 +135,7 @@ def _carry_out(
         gone |= more
     kept = {name: text for name, text in made.objects.items() if name not in gone}
     numbers = {name: number for _, name, number, _ in sequence_values(target, plan)}
-    record_made(target, run.run, Made({**kept, **added}, {**numbers, **made.next_values}, READER))
+    record_made(target, run.id, Made({**kept, **added}, {**numbers, **made.next_values}, READER))
 
 
 def _shape(target: psycopg.Connection[Any], schema: str) -> dict[str, str]:

@@ -150,7 +150,7 @@ def _require_options(run: Recorded, options: Options, names: Iterable[str]) -> N
         # An entry of converge.toml always names a schema.
         go_on = f"{RESUME} --schema {shlex.quote(run.options.schema)}" if "schema" in names else RESUME
         raise UsageError(
-            f"run {run.run} was begun with {words}",
+            f"run {run.id} was begun with {words}",
             code=Code.T010,
             hint=f"{go_on} has the run's options without naming them; with others: {START_AGAIN}",
         )
@@ -184,7 +184,7 @@ class _Attempt:
                 self.run = run = self._prepare(stack)
             if run.ledger.state() == "finished":
                 # By the attempt before, which did not hear the answer to its last COMMIT.
-                vars(job.result).update(vars(result_of(run.postgres, run.ledger.run)))
+                vars(job.result).update(vars(result_of(run.postgres, run.ledger.run_id)))
                 return
             with explained(job.source, job.target):
                 if job.options.awaited.places:
@@ -204,9 +204,9 @@ class _Attempt:
         job = self.job
         with explained(job.source, job.target), connect(job.target) as connection:
             end(connection, earlier.backend)
-            there = require_ledger(connection) and Ledger(connection, earlier.run).state()
+            there = require_ledger(connection) and Ledger(connection, earlier.run_id).state()
         if there:
-            self._again = earlier.run
+            self._again = earlier.run_id
             self.job = replace(job, options=replace(job.options, resume=True))
 
     def end(self, state: Literal["failed", "interrupted"]) -> None:
@@ -221,7 +221,7 @@ class _Attempt:
         with suppress(ConvergeError, psycopg.Error), connect(job.target) as connection:
             end(connection, ledger.backend)
             lock(connection)
-            last = Ledger(connection, ledger.run)
+            last = Ledger(connection, ledger.run_id)
             if last.state() == "running":
                 job.result.rejects = last.rejects()
                 last.end(state, job.result.to_json())
@@ -245,7 +245,7 @@ class _Attempt:
                     # Rows that an earlier load had set aside, which ends here: it can no longer be resumed.
                     drops = (drop_saved(prepared.plan.schema, one.target) for one in prepared.plan.tables)
                     prepared.target.execute(";\n".join(drops).encode())
-                record_plan(prepared.target, ledger.run, options.common.recorded, prepared.plan)
+                record_plan(prepared.target, ledger.run_id, options.common.recorded, prepared.plan)
         return Run(job, prepared, ledger)
 
 
@@ -264,7 +264,7 @@ def planned(job: Job) -> Iterator[Prepared]:
         check_target(
             target, facts, inputs,
             clears=options.common.clears and not options.resume,
-            resumed=run.run if isinstance(run, Recorded) else None,
+            resumed=run.id if isinstance(run, Recorded) else None,
             approve=options.approve,
         )  # fmt: skip
         if options.resume:

@@ -73,10 +73,11 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
         _drop_foreign_keys(ledger, plan)
         _drop_triggers(ledger, plan)
         ledger.connection.execute(
-            "DELETE FROM converge.step WHERE run_id = %s AND phase = ANY (%s)", (ledger.run, [*undone(plan)])
+            "DELETE FROM converge.step WHERE run_id = %s AND phase = ANY (%s)",
+            (ledger.run_id, [*undone(plan)]),
         )
         # If it had finished, it no longer has (`Ledger.end`).
-        ledger.connection.execute("UPDATE converge.run SET report = NULL WHERE id = %s", (ledger.run,))
+        ledger.connection.execute("UPDATE converge.run SET report = NULL WHERE id = %s", (ledger.run_id,))
         for table, found in chunks.items():
             _require_unmerged(ledger, plan.table(table))
             whole = not _remove(ledger, plan, plan.table(table), found, written[table])
@@ -87,7 +88,7 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
                 "WHERE run_id = %(run)s AND source_table = %(table)s "
                 "AND (%(whole)s OR number = ANY (%(numbers)s))",
                 {
-                    "run": ledger.run,
+                    "run": ledger.run_id,
                     "table": table,
                     "whole": whole,
                     "numbers": [chunk.number for chunk in found],
@@ -133,7 +134,7 @@ def _require_unmerged(ledger: Ledger, table: TablePlan) -> None:
     if table.rows != "merge":
         return
     query = "SELECT 1 FROM converge.step WHERE run_id = %s AND phase = 'merge' AND object = %s"
-    if ledger.connection.execute(query, (ledger.run, table.source)).fetchone():
+    if ledger.connection.execute(query, (ledger.run_id, table.source)).fetchone():
         raise _changed_since(f"the target's own rows of {table.source} are merged with them already")
 
 
@@ -151,7 +152,7 @@ def _drop_foreign_keys(ledger: Ledger, plan: Plan) -> None:
     ).fetchall()
     made = ledger.connection.execute(
         "SELECT count(*) FROM converge.step WHERE run_id = %s AND phase = 'foreign key' AND refused IS NULL",
-        (ledger.run,),
+        (ledger.run_id,),
     ).fetchone()
     if made is None or len(keys) != made[0]:
         raise _changed_since("foreign keys have been added or removed since the run has made its own")

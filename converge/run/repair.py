@@ -78,7 +78,7 @@ def require_repairable(both: Compared, repair: Repair) -> None:
     require_match("delete-extra", repair.delete_extra, names)
     if both.run is not None and both.run.state != "finished":
         raise BlockedError(
-            f"run {both.run.run} is {both.run.state}, and only a finished run's rows are repaired",
+            f"run {both.run.id} is {both.run.state}, and only a finished run's rows are repaired",
             code=Code.V123,
             hint=RESUME,
         )
@@ -120,7 +120,7 @@ class _Rows:
         self._on, self._places, self._repair = on, places, repair
         self._named = Selection(repair.delete_extra)
         both = on.both
-        self._ours = writers(both.target, both.run.run) if both.run else {}
+        self._ours = writers(both.target, both.run.id) if both.run else {}
         self._todo = deque[RecordsTask | FindTask | DigestTask]()
         self._finds, self._left, self._sums = dict[str, FindTask](), Counter[str](), dict[str, Digest]()
         for table, pages in zip(tables, pages_of(both.target, on.plan.schema, tables), strict=True):

@@ -76,7 +76,7 @@ def repair_task(
     _require_identity(both.target, [own[one.table].quoted for one in differ if one.gone])
     before, after = _around(both, plan, existing, list(own.values()))
     if both.run is not None and tables:
-        after += _notes(both, both.run.run, list(own))
+        after += _notes(both, both.run.id, list(own))
     return RepairTask(plan.schema, tables, tuple(before), tuple(after), as_script)
 
 

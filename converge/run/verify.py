@@ -105,7 +105,7 @@ def _judge(both: Compared, result: Result) -> None:
         result.verdict = "differs"
     elif result.verdict == "verified" and any(one.code == Code.V124 for one in result.findings):
         result.verdict = "ready"
-    if both.run is not None and (certificate := certificate_of(both.target, both.run.run)):
+    if both.run is not None and (certificate := certificate_of(both.target, both.run.id)):
         words = f"cut over at {certificate['at']}: rows that the application has changed since then differ"
         result.findings.append(Finding(Code.W014, "note", "target", words))
         result.cut_over = certificate["at"]
@@ -165,7 +165,7 @@ def _note_place(on: Comparison, then: Snapshot) -> None:
     both, names = on.both, [table.source for table in on.plan.tables]
     if both.run is not None and on.result.verdict == "verified" and len(names) == len(both.run.plan.tables):
         identities = read_identities(both.source, both.catalog.database, names)
-        note_start(both.target, both.run.run, then.log, identities)
+        note_start(both.target, both.run.id, then.log, identities)
 
 
 def _scope(both: Compared, result: Result, *, come: bool) -> tuple[Plan, Scope]:
@@ -200,15 +200,15 @@ def _compare_schema(both: Compared, result: Result) -> None:
     """Whether the target's schema is still what the run has made."""
     run, version = both.run, both.facts.version
     if run is not None and run.state != "finished":
-        why = f"run {run.run}, which makes it, is {run.state}: {RESUME} finishes it"
+        why = f"run {run.id}, which makes it, is {run.state}: {RESUME} finishes it"
     elif run is None:
         why = "the ledger knows no run that has made it"
     elif run.made is None:
-        why = f"run {run.run} was recorded by another version of converge, whose texts cannot be compared"
+        why = f"run {run.id} was recorded by another version of converge, whose texts cannot be compared"
     elif run.plan.target_version.split(".")[0] != version.split(".")[0]:
         why = f"it was made on PostgreSQL {run.plan.target_version}, and this is {version}"
     else:
-        following = read_following(both.target, run.run)
+        following = read_following(both.target, run.id)
         result.findings += changed_since(both.target, run.plan, run.made, following)
         return
     result.not_compared.append(NotCompared("schema", both.plan.schema, why))
@@ -230,5 +230,5 @@ def _record(
         if not (one.verified or (level == "counts" and one.rows_source == one.rows_target is not None))
     ]
     words, report = ", ".join(filter(None, (level, partly))), {**result.to_json(), "of_run": own}
-    if why := record_verification(both.target, both.run.run, words, report, unequal):
+    if why := record_verification(both.target, both.run.id, words, report, unequal):
         result.findings.append(Finding(Code.V116, "note", "ledger", f"no entry in the ledger: {why}"))
