@@ -90,7 +90,7 @@ class Door:
     settings: dict[str, str]
     """Of the workers' sessions in the target."""
     open: bool = True
-    """Not any more: all readers have begun."""
+    """False once all workers have begun their snapshot: later workers cannot read the source."""
 
 
 DOOR = TypeAdapter(Door)

@@ -75,7 +75,7 @@ def require_all_runs(run: Recorded, options: Options) -> None:
 
 @contextmanager
 def cut_over(certificate: dict[str, Any], source: Endpoint, target: Endpoint) -> Iterator[None]:
-    """An error says that the cutover was."""
+    """Add to an error that the cutover has happened."""
     try:
         with explained(source, target):
             yield

@@ -48,9 +48,9 @@ class Dirty:
 
     def __init__(self, target: psycopg.Connection[Any], tables: Sequence[Followed]) -> None:
         self._target, self._tables = target, tables
-        self._held: list[dict[Key, bool]] = [{} for _ in tables]
+        self._buffered: list[dict[Key, bool]] = [{} for _ in tables]
         self._count = self.count = 0
-        self._made: set[int] = set()
+        self._created: set[int] = set()
         self.active: set[int] = set()
         """Tables that have keys."""
         self._sums: dict[int, tuple[int, Any]] = {}
@@ -58,7 +58,7 @@ class Dirty:
         self.whole: set[int] = set()
         """Tables that are replaced as a whole."""
         self._changed: set[int] = set()
-        """Tables that are from now on with any change, because they have keys that arrive as others."""
+        """Tables replaced as a whole from now on, because some keys arrive as other values."""
         self.unsure: set[int] = set()
         """Tables whose values decide, because digests do not tell; only their rows were counted."""
         target.execute(
@@ -69,20 +69,24 @@ class Dirty:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """A transaction of the target; when it is rolled back, what was staged in it is forgotten."""
-        made = {*self._made}
+        created = {*self._created}
         try:
             with self._target.transaction():
                 yield
         except BaseException:
-            self._made, self.active = made, self.active & made
+            self._created, self.active = created, self.active & created
             raise
 
     def begin(self) -> None:
         """Forgets all."""
-        self._held = [{} for _ in self._tables]
+        self._buffered = [{} for _ in self._tables]
         self._count = self.count = 0
         self.whole, self._sums, self.unsure = set(), {}, set()
-        used = [name for number in self.active for name in (_rows(number), _keys(number), _asked(number))]
+        used = [
+            name
+            for number in self.active
+            for name in (_rows_table(number), _keys_table(number), _asked_table(number))
+        ]
         self._target.execute(f"TRUNCATE {', '.join([_KEYS, *used])}".encode())
         self.active = set()
 
@@ -92,7 +96,7 @@ class Dirty:
             # It has none that can be followed, or none that tells its rows apart.
             self.whole.add(number)
             return
-        held = self._held[number]
+        held = self._buffered[number]
         before = held.get(key)
         if before is None:
             self._count += 1
@@ -106,7 +110,7 @@ class Dirty:
         """Sends what is here to the target."""
 
         def lines() -> Iterator[bytes]:
-            for table, held in zip(self._tables, self._held, strict=True):
+            for table, held in zip(self._tables, self._buffered, strict=True):
                 if table.number not in self.whole:
                     for key, moved in held.items():
                         made = [make(data) for make, data in zip(table.literals, key, strict=True)]
@@ -119,7 +123,7 @@ class Dirty:
 
         if self._count:
             write(self._target, f"COPY {_KEYS} (t, k, moved) FROM STDIN", lines())
-        self._held = [{} for _ in self._tables]
+        self._buffered = [{} for _ in self._tables]
         self.count += self._count
         self._count = 0
 
@@ -138,7 +142,8 @@ class Dirty:
                     self._copy_rows(source, self._tables[number], batch)
                 # Also of a row that is gone: the one whose row it would take along has no event.
                 both = " UNION ALL ".join(
-                    f"SELECT FROM {name} WHERE {CHANGED}" for name in (_rows(number), _keys(number))
+                    f"SELECT FROM {name} WHERE {CHANGED}"
+                    for name in (_rows_table(number), _keys_table(number))
                 )
                 if value(self._target, f"SELECT EXISTS ({both})"):
                     self._changed.add(number)
@@ -150,7 +155,7 @@ class Dirty:
                         self._cascade(source, self._tables[number], child, round_)
             round_ += 1
         for number in self.active - self.whole:
-            self._target.execute(f"ANALYZE {_keys(number)}, {_rows(number)}".encode())
+            self._target.execute(f"ANALYZE {_keys_table(number)}, {_rows_table(number)}".encode())
         self._spread()
 
     def _numbers(self, condition: str) -> set[int]:
@@ -185,7 +190,7 @@ class Dirty:
         made = ",".join(map(table.key_text, keys))
         parts = [part for _, read in stream(source, f"SELECT CONCAT({made})") for part in read]
         block = encode(parts) if marked(table.key_plan) else b"".join(parts)
-        copy = f"COPY {_keys(table.number)} ({table.keys},{MOVED},{CHANGED}) FROM STDIN"
+        copy = f"COPY {_keys_table(table.number)} ({table.keys},{MOVED},{CHANGED}) FROM STDIN"
         try:
             with self._target.transaction():
                 write(self._target, copy, [block])
@@ -199,7 +204,7 @@ class Dirty:
         encoded = encode if marked(plan) else b"".join
         query = f"{select_text(plan)}{table.where(keys)}"
         reads = stream(source, query)
-        copy = f"COPY {_rows(table.number)} ({table.columns},{DIGEST},{CHANGED}) FROM STDIN"
+        copy = f"COPY {_rows_table(table.number)} ({table.columns},{DIGEST},{CHANGED}) FROM STDIN"
         try:
             write(self._target, copy, (encoded(parts) for _, parts in reads))
         except psycopg.Error as error:
@@ -214,16 +219,16 @@ class Dirty:
         """The temporary tables of a table, once in a session."""
         table = self._tables[number]
         self.active.add(number)
-        if number in self._made:
+        if number in self._created:
             return
         for name, listed in (
-            (_rows(number), f"{table.columns}, 0::bigint AS {DIGEST}, false AS {CHANGED}"),
-            (_keys(number), f"{table.keys}, false AS {MOVED}, false AS {CHANGED}"),
-            (_asked(number), table.keys),
+            (_rows_table(number), f"{table.columns}, 0::bigint AS {DIGEST}, false AS {CHANGED}"),
+            (_keys_table(number), f"{table.keys}, false AS {MOVED}, false AS {CHANGED}"),
+            (_asked_table(number), table.keys),
         ):
             as_ = f"AS SELECT {listed} FROM {table.name} LIMIT 0"
             self._target.execute(f"CREATE TEMPORARY TABLE {name.removeprefix('pg_temp.')} {as_}".encode())
-        self._made.add(number)
+        self._created.add(number)
 
     # ---- rows that cascades have changed -------------------------------------------------------------
 
@@ -233,9 +238,9 @@ class Dirty:
         It may have been given another parent, and have gone with that one.
         """
         if table.children:
-            rows = f"SELECT {table.keys} FROM {_rows(table.number)}"
+            rows = f"SELECT {table.keys} FROM {_rows_table(table.number)}"
             self._target.execute(
-                f"UPDATE {_keys(table.number)} SET {MOVED} = true "
+                f"UPDATE {_keys_table(table.number)} SET {MOVED} = true "
                 f"WHERE NOT {MOVED} AND ({table.keys}) NOT IN ({rows})".encode()
             )
 
@@ -245,20 +250,20 @@ class Dirty:
         table = self._tables[child.table]
         by_key = child.on and table.literals and None not in table.of_texts
         if parent.number in self.whole or table.number in self._changed or not by_key:
-            moved = f"SELECT EXISTS (SELECT FROM {_keys(parent.number)} WHERE {MOVED})"
+            moved = f"SELECT EXISTS (SELECT FROM {_keys_table(parent.number)} WHERE {MOVED})"
             if parent.number in self.whole or value(self._target, moved):
                 self.whole.add(table.number)
             return
         self._make(table.number)
-        self._target.execute(f"ANALYZE {_keys(parent.number)}".encode())
+        self._target.execute(f"ANALYZE {_keys_table(parent.number)}".encode())
         keys = ",".join(f"c.{name}" for name in table.key_names)
         parents = ",".join(f"p.{name}" for name in parent.key_names)
         on = " AND ".join(f"c.{one}=p.{other}" for one, other in child.on)
-        moved = f"SELECT {parent.keys} FROM {_keys(parent.number)} WHERE {MOVED}"
+        moved = f"SELECT {parent.keys} FROM {_keys_table(parent.number)} WHERE {MOVED}"
         query = (
-            f"INSERT INTO {_asked(table.number)} SELECT DISTINCT {keys} FROM {table.name} c "
+            f"INSERT INTO {_asked_table(table.number)} SELECT DISTINCT {keys} FROM {table.name} c "
             f"JOIN {parent.name} p ON {on} WHERE ({parents}) IN ({moved}) "
-            f"EXCEPT SELECT {table.keys} FROM {_asked(table.number)} "
+            f"EXCEPT SELECT {table.keys} FROM {_asked_table(table.number)} "
             f"RETURNING {','.join(f'{name}::text' for name in table.key_names)}"
         )
         found = self._target.execute(query.encode())
@@ -285,11 +290,11 @@ class Dirty:
         """A table is replaced as a whole where the source makes other keys of the target's, where the target
         takes the key of another row for equal, or where a table is to which it refers."""
         for table in [self._tables[number] for number in self.active - self.whole]:
-            asked = f"SELECT {table.keys} FROM {_asked(table.number)}"
-            known = f"SELECT {table.keys} FROM {_keys(table.number)}"
+            asked = f"SELECT {table.keys} FROM {_asked_table(table.number)}"
+            known = f"SELECT {table.keys} FROM {_keys_table(table.number)}"
             exact = f"SELECT {table.exact_keys} FROM"
-            meant = f"{exact} {_keys(table.number)} UNION {exact} {_rows(table.number)}"
-            others = f"{exact} {table.name}{self._chosen(table)} EXCEPT ({meant})"
+            meant = f"{exact} {_keys_table(table.number)} UNION {exact} {_rows_table(table.number)}"
+            others = f"{exact} {table.name}{self._target_condition(table)} EXCEPT ({meant})"
             if value(self._target, f"SELECT EXISTS ({asked} EXCEPT {known})") or (
                 not table.numbered and value(self._target, f"SELECT EXISTS ({others})")
             ):
@@ -305,9 +310,9 @@ class Dirty:
     def delete(self, table: Followed) -> None:
         """Deletes the target's rows of these keys."""
         if table.number not in self.whole:
-            self._target.execute(f"DELETE FROM {table.name}{self._chosen(table)}".encode())
+            self._target.execute(f"DELETE FROM {table.name}{self._target_condition(table)}".encode())
         else:
-            # Its foreign keys, and those to it, are away.
+            # Its foreign keys, and those that refer to it, are set aside.
             clear = "TRUNCATE ONLY" if table.own.owned else "DELETE FROM"
             self._target.execute(f"{clear} {table.name}".encode())
 
@@ -317,7 +322,7 @@ class Dirty:
         if table.number not in self.whole:
             insert = f"INSERT INTO {table.name} ({table.columns}) OVERRIDING SYSTEM VALUE"
             # A row may be here twice, found by two keys. Others that the target takes for equal are refused.
-            rows = f"SELECT DISTINCT ON ({table.exact_keys}) {table.columns} FROM {_rows(table.number)}"
+            rows = f"SELECT DISTINCT ON ({table.exact_keys}) {table.columns} FROM {_rows_table(table.number)}"
             return self._target.execute(f"{insert} {rows}".encode()).rowcount
         encoded = encode if marked(plan) else b"".join
         reads = stream(source, select_text(plan))
@@ -331,11 +336,11 @@ class Dirty:
         """Whether the target's rows of these keys have the digests of the source's; where only the values
         could tell, whether they are as many."""
         digest = pg_number(pg_row_digest(table.plan))
-        sums = f"SELECT count(*), sum({digest}) FROM {table.name}{self._chosen(table)}"
+        sums = f"SELECT count(*), sum({digest}) FROM {table.name}{self._target_condition(table)}"
         if table.number in self.whole:
             here = self._sums.get(table.number, (0, 0))
         else:
-            once = f"SELECT DISTINCT ON ({table.exact_keys}) {DIGEST} AS d FROM {_rows(table.number)}"
+            once = f"SELECT DISTINCT ON ({table.exact_keys}) {DIGEST} AS d FROM {_rows_table(table.number)}"
             here = self._target.execute(f"SELECT count(*), sum(d) FROM ({once}) AS once".encode()).fetchall()[
                 0
             ]
@@ -347,11 +352,11 @@ class Dirty:
         self.unsure.add(table.number)
         return True
 
-    def _chosen(self, table: Followed) -> str:
+    def _target_condition(self, table: Followed) -> str:
         """The target's rows that are replaced; the source may find a row by a key that it takes for equal."""
         if table.number in self.whole:
             return ""
-        places = (_keys(table.number), _rows(table.number))
+        places = (_keys_table(table.number), _rows_table(table.number))
         keys = " UNION ".join(f"SELECT {table.keys} FROM {place}" for place in places)
         return f" WHERE ({table.keys}) IN ({keys})"
 
@@ -370,18 +375,18 @@ def _refused(table: Followed, lines: Iterator[bytes], error: psycopg.Error) -> C
         )
         name += f"{column}{key}"
     refused.message = f"{name}: {refused.message}"
-    temporary = _rows(table.number).removeprefix("pg_temp.")
+    temporary = _rows_table(table.number).removeprefix("pg_temp.")
     refused.details = tuple(line.replace(temporary, table.plan.source) for line in refused.details)
     return refused
 
 
-def _keys(number: int) -> str:
+def _keys_table(number: int) -> str:
     return f"pg_temp.converge_keys_{number}"
 
 
-def _asked(number: int) -> str:
+def _asked_table(number: int) -> str:
     return f"pg_temp.converge_asked_{number}"
 
 
-def _rows(number: int) -> str:
+def _rows_table(number: int) -> str:
     return f"pg_temp.converge_rows_{number}"

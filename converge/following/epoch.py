@@ -118,7 +118,7 @@ class Epochs:
         self.wait_for_locks(60)
 
     def wait_for_locks(self, seconds: float) -> None:
-        """So long a lock of either side is waited for, at least 1; of the target again a few times."""
+        """Set the lock timeout of both sides, in seconds (at least 1). The target is tried `TRIES` times."""
         self._target.execute(f"SET lock_timeout = '{seconds:.0f}s'".encode())
         fetch(self.view, f"SET SESSION lock_wait_timeout = {seconds:.0f}")
 

@@ -262,7 +262,7 @@ class Catalog:
     """Whether sessions begin with a strict SQL mode, in which an INSERT must have a value for each NOT NULL
     column without a default."""
     time_zone: str = ""
-    """Of sessions that set none; empty for UTC."""
+    """Time zone of sessions that set none; empty for UTC."""
     utc_offsets: tuple[int, ...] = (0, 0)
     """Minutes by which its clock is ahead of UTC in January and in July of this year."""
 

@@ -34,7 +34,7 @@ class Definition:
 
     @property
     def text(self) -> str:
-        """By which it is compared: what it needs follows from its facts."""
+        """The text by which it is compared: what it needs follows from its facts."""
         return json.dumps([self.kind, dict(self.facts)], sort_keys=True, ensure_ascii=False)
 
 
@@ -44,7 +44,7 @@ class Definitions:
 
     schema: str
     objects: Mapping[str, Definition]
-    """By their names; columns in the order of their tables."""
+    """Objects by name; columns in the order of their tables."""
     unwritten: Mapping[str, Definition] = field(default_factory=dict)
     """Objects for which no DDL is written, and all that needs or hangs on them: they are only compared."""
     left_out: tuple[str, ...] = ()

@@ -39,7 +39,7 @@ class Oversize:
 
     condition: str
     lengths: tuple[str, ...]
-    """Of the columns' values."""
+    """Lengths of the columns' values."""
     bound: int
     """Bytes."""
 
@@ -61,7 +61,7 @@ class Questions:
     key: str
     """Expression that prints the primary key of a row of ``c``; empty when there is none."""
     examples: tuple[tuple[str, str], ...] = ()
-    """Of the guesses those that are told of when they fall, with the expression that prints an example."""
+    """Guesses that are told of when they fall, each with the expression that prints an example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ class TableFacts:
     rows: int
     seconds: float = 0.0
     counts: Mapping[str, Count] = field(default_factory=dict)
-    """By SQL condition."""
+    """What was counted, by SQL condition."""
     longest: Mapping[str, int] = field(default_factory=dict)
     """Bytes of the longest value, by column: indexed ones, and those that can make a row too long."""
     found: Mapping[str, Count] = field(default_factory=dict)
-    """By the search's name."""
+    """What was found, by the search's name."""
     unseen: str = ""
     """Why the scan was not finished; then only what is here is known."""
 
@@ -111,7 +111,7 @@ class Seeded:
     only_source: int
     only_target: int
     displaced: int = 0
-    """Of those that only the target has: a merge does not keep them, by another unique key."""
+    """Rows that only the target has, and that a merge does not keep for another unique key."""
     left: Mapping[str, int] = field(default_factory=dict)
     """Rows that stay in the target and refer to those that go, by foreign key."""
 
@@ -119,9 +119,9 @@ class Seeded:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     tables: Mapping[str, TableFacts] = field(default_factory=dict)
-    """By source table; without an entry a table was not scanned."""
+    """What was seen, by source table; a table without an entry was not scanned."""
     seen_before: tuple[str, ...] = ()
-    """Of these tables, those that the plan file's scan has seen and this one has not."""
+    """Those of these tables that the plan file's scan has seen and this one has not."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Why the target refused a translation when it was tried, by ``kind name`` of the object."""
     tried: bool = False
@@ -129,7 +129,7 @@ class Evidence:
     existing: Existing | None = None
     """The target's own tables before a run in load mode."""
     seeded: Mapping[str, Seeded] = field(default_factory=dict)
-    """By source table: small ones whose table in the target has rows."""
+    """Small tables whose table in the target has rows, by source table."""
     orphans: Mapping[str, Count] = field(default_factory=dict)
     """Rows without a parent in a table that is not loaded, with values, by ``table.foreign key``."""
     broken: Mapping[str, int] = field(default_factory=dict)

@@ -21,11 +21,11 @@ ROWS_LIMIT = 10_001
 class OwnColumn:
     name: str
     type: str
-    """As PostgreSQL prints it, e.g. ``character varying(44)``."""
+    """The type as PostgreSQL prints it, e.g. ``character varying(44)``."""
     base: str
     """The type that holds the values: of a domain the one below it."""
     labels: tuple[str, ...]
-    """Of an enum; else empty."""
+    """Labels of an enum; else empty."""
     nullable: bool
     default: str
     """Expression; empty without one."""
@@ -152,7 +152,7 @@ class OwnTrigger:
 class OwnTable:
     name: str
     quoted: str
-    """With its schema."""
+    """The quoted name, with its schema."""
     columns: tuple[OwnColumn, ...]
     indexes: tuple[OwnIndex, ...]
     triggers: tuple[OwnTrigger, ...]

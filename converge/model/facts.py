@@ -53,7 +53,7 @@ class PossibleSnapshot:
 class Setting:
     name: str
     value: str
-    """With its unit, as it is when a session of the role begins."""
+    """Value with its unit, as it is when a session of the role begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class SourceFacts:
     unsafe_engines: tuple[tuple[str, int], ...]
     """Storage engines without snapshots, with their number of tables."""
     connections: int
-    """In use by all."""
+    """Connections in use by all."""
     max_connections: int
     user_connections: int
     """The most that the account may have; 0 is no limit."""
@@ -155,7 +155,7 @@ class TargetFacts:
     """Those of the role or the database."""
     event_triggers: tuple[str, ...]
     connections: int
-    """In use by all, of the server's connections."""
+    """Connections of the server in use by all."""
     max_connections: int
     """But those that are reserved."""
     role_connections: int | None

@@ -25,7 +25,7 @@ class Image:
     schema: str
     name: str
     columns: Mapping[int, Column]
-    """By their numbers."""
+    """Columns by number."""
     key: tuple[int, ...]
     """Numbers of the primary key's columns."""
     condition: str = ""
@@ -71,7 +71,7 @@ class Pair:
     before: Image | None
     after: Image | None
     columns: tuple[Both, ...]
-    """As they are afterwards, then those that went."""
+    """Columns as they are afterwards, then those that went."""
     key: tuple[int, ...]
     """Places in `columns` of the primary key; empty where both moments do not have the same."""
 

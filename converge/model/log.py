@@ -18,7 +18,7 @@ class LogPosition:
 
     @property
     def order(self) -> tuple[int, int]:
-        """By which places of one server's log are compared."""
+        """Key by which places of one server's log are compared."""
         return place_order((self.file, self.position))
 
     def __str__(self) -> str:
@@ -26,5 +26,5 @@ class LogPosition:
 
 
 def place_order(place: tuple[str, int]) -> tuple[int, int]:
-    """By which places, of a file and a position, are compared."""
+    """Key by which places, of a file and a position, are compared."""
     return int(place[0].rpartition(".")[2]), place[1]

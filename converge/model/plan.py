@@ -89,7 +89,7 @@ class Trial:
     object: str
     """``kind name`` of the source's object."""
     sql: str
-    """With `TARGET_SCHEMA` for the target's schema where a table's alias may have the schema's name."""
+    """SQL with `TARGET_SCHEMA` for the target's schema where a table's alias may have the schema's name."""
     tables: tuple[str, ...] = ()
     """Source tables and views that must be there for it."""
 
@@ -124,7 +124,7 @@ class Plan:
     """What was looked at in the data, in words."""
     forecast: Forecast | None = None
     compression: Compression = "default"
-    """By what the target compresses long values that the run writes: lz4, or what is its own default."""
+    """How the target compresses long values that the run writes: by lz4, or by its own default."""
     checks: tuple[Check, ...] = ()
     """What the maps want to see when the rows are there; they decide nothing and are not in the digest."""
     since: Drift | None = None

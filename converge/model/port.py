@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from converge.model.catalog import RoutineKind
 
 Hours = tuple[float, float]
-"""At least and at most."""
+"""From and to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Work:
     name: str
     count: int
     hours: Hours
-    """For each."""
+    """Hours for each occurrence, from and to."""
     words: str
     """What becomes of it in PostgreSQL."""
 
@@ -37,14 +37,14 @@ class Port:
     why: str
     """Why it is not migrated."""
     lines: int
-    """Of its source, without empty ones."""
+    """Lines of its source, without empty ones."""
     work: tuple[Work, ...]
     source: str
     """Its CREATE statement in MySQL."""
     skeleton: str
     """Statements that make it in PostgreSQL with its whole signature; a call of it raises an error."""
     schedule: str = ""
-    """Of an event: the statement that has pg_cron call it, or why there is none."""
+    """The statement of an event that has pg_cron call it, or why there is none."""
     refused: str = ""
     """Why the target refuses the skeleton; empty where it does not, or was not asked."""
 

@@ -25,7 +25,7 @@ class RunOptions:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     maps: tuple[str, ...] = ()
-    """As they were named."""
+    """Paths of the maps, as they were named."""
     documents: tuple[tuple[str, dict[str, Any]], ...] = ()
     """What they held, and the default map: each file's path and content."""
 
@@ -37,7 +37,7 @@ class Made:
     objects: Mapping[str, str]
     """A text for each object that it has made; in load mode for each of the schema."""
     next_values: Mapping[str, int] = field(default_factory=dict)
-    """By the quoted name of a sequence that gives a column its next value."""
+    """Next values, by the quoted name of a sequence that gives a column its values."""
     reader: int = 1
     """What has read the catalog: texts of another reader cannot be compared."""
 

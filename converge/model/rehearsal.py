@@ -12,7 +12,7 @@ from converge.codes import Code
 @dataclass(frozen=True, slots=True)
 class TableMark:
     rows: int
-    """As the plan knew them: counted by the scan, or the server's estimate."""
+    """Rows as the plan knew them: counted by the scan, or the server's estimate."""
     bytes: int
     columns: Mapping[str, tuple[str, str]]
     """The source's type, and what becomes of it in words, by column."""
@@ -72,7 +72,7 @@ class Forecast:
     """What a run will need, with how that was reckoned."""
 
     seconds: float
-    """Of the whole run with its full comparison."""
+    """Seconds of the whole run with its full comparison."""
     target_bytes: int
     """Tables and indexes in the target."""
     basis: str

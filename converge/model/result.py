@@ -156,13 +156,13 @@ class TableResult:
     verified: bool = False
     """Every row and every column was compared on both servers and is equal."""
     rows_missing: int = 0
-    """Of a full comparison: rows that only the source has."""
+    """Rows that only the source has, by a full comparison."""
     rows_extra: int = 0
     """Rows that only the target has."""
     rows_different: int = 0
     """Rows that both have, with other values."""
     digest: str = ""
-    """Of all the target's rows, by a full comparison: equal rows give equal digests on every server."""
+    """Digest of the target's rows, by a full comparison: equal rows give equal digests on every server."""
     began: float | None = None
     """Seconds from the copy's beginning to the table's; None when this command copied nothing of it."""
     ended: float | None = None
@@ -218,7 +218,7 @@ class Result:
     snapshot: str | None = None
     tables: list[TableResult] = field(default_factory=list)
     pace: Pace | None = None
-    """Of the copy; None when this command did not copy."""
+    """Pace of the copy; None when this command did not copy."""
     findings: list[Finding] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     changes: list[Changed] = field(default_factory=list)

@@ -132,7 +132,7 @@ class Computed:
     table: str = ""
     """The source table of an index."""
     expressions: tuple[tuple[int, str], ...] = ()
-    """Of an index: places, from 1, with their MySQL expressions."""
+    """Expressions of an index: places, from 1, with their MySQL expressions."""
     reads: tuple[str, ...] = ()
     """Source tables behind it, also through other views."""
     order: tuple[int, ...] = ()
@@ -154,7 +154,7 @@ class Identity:
     table: str
     column: str
     next_value: int
-    """As it was when the plan was made; a run reads it again after its snapshot."""
+    """Next value as it was when the plan was made; a run reads it again after its snapshot."""
     auto_increment: bool = True
     """False for a column of the target's own that the source does not number."""
 

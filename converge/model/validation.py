@@ -23,9 +23,9 @@ class Affected:
     """The rows of one table that are not as they were before the revision."""
 
     table: str
-    """As it is called afterwards; a dropped table's former name."""
+    """Its name afterwards; a dropped table's former name."""
     was: str
-    """As it was called before; empty for a table that the revision made."""
+    """Its name before; empty for a table that the revision made."""
     key: tuple[str, ...]
     """The primary key's columns; empty where rows can only be told by all their values."""
     changed: int
@@ -56,7 +56,7 @@ class Compared:
 
     table: str
     rows: int
-    """Of the reference."""
+    """Rows of the reference."""
     missing: int
     """Rows that only the reference has."""
     extra: int

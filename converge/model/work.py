@@ -30,7 +30,7 @@ class CopyTask:
     rate: float = 0.0
     """Bytes a second at most; 0 is without limit."""
     attempt: str = ""
-    """Of a worker on another machine: the attempt that must still be at work when it claims the chunk."""
+    """The attempt that must still be at work when a worker on another machine claims the chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class WrittenTask:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """By transaction id: rows, and the sum of their digests."""
+    """Rows and the sum of their digests, by transaction id."""
 
     table: str
     sums: dict[str, tuple[int, int]]
@@ -166,12 +166,12 @@ class RecordsTask:
 
 @dataclass(frozen=True, slots=True)
 class Differing:
-    """Rows of one key that differ; of a table without a key, rows that are alike."""
+    """Rows of one key that differ; without a key, equal rows whose number differs."""
 
     digest: str
-    """Of the key, or of the whole row."""
+    """Digest of the key, or of the whole row."""
     rows: int
-    """Of the source."""
+    """Their number in the source."""
     places: tuple[str, ...]
     """The target's rows: where they are (ctid)."""
 
@@ -206,13 +206,13 @@ class Repaired:
     kept: int = 0
     """Rows that stay because others have written them."""
     overwritten: int = 0
-    """Of the replaced ones those that others had written."""
+    """Replaced rows that others had written."""
     gone: int = 0
     """All that are deleted, as the next one."""
     come: int = 0
     """All that are copied."""
     gone_sum: int = 0
-    """Of the digests of the rows that are deleted."""
+    """Sum of the digests of the rows that are deleted."""
 
     def __str__(self) -> str:
         words = ("inserted", "replaced", "deleted", "kept", "overwritten")
@@ -281,7 +281,7 @@ class ViewTask:
     """The target's."""
     computed: Computed
     table: TablePlan | None = None
-    """Of an index."""
+    """The table of an index."""
     seconds: int = 60
     """The most that each query may take."""
 

@@ -76,7 +76,7 @@ def who(holder: Mapping[str, Any]) -> str:
 
 
 def require_free(connection: psycopg.Connection[Any]) -> None:
-    """Raises BlockedError when another run is at work on this target: not for who only asks, as we do."""
+    """Raise BlockedError if another run is at work on this target. The lock is released at once."""
     lock(connection)
     connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 

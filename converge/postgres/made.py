@@ -117,7 +117,7 @@ def unchecked_keys(
 
 
 def validate_keys(connection: psycopg.Connection[Any], plan: Plan, made: Made | None) -> None:
-    """Lets them be valid again, but for those of which rows have no parent."""
+    """Validate them again; skip keys with orphan rows."""
     for key in unchecked_keys(connection, plan, made):
         with suppress(psycopg.errors.ForeignKeyViolation):
             if check := replace(key, validated=True).validate:

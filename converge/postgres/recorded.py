@@ -34,7 +34,7 @@ class Unseen:
 
     @property
     def finding(self) -> Finding:
-        """That this command's options decide."""
+        """The finding that this command's options decide."""
         message = f"planned by the options of this command: {self.reason}"
         return Finding(Code.V113, "note", "plan", message, self.hint)
 

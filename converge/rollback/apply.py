@@ -44,7 +44,7 @@ _VALUES = frozenset({1292, 1364, 1411, 1416, 1525, 1526, 1690, 3037, 3140, 3616,
 _READ_ONLY = 1290
 """ER_OPTION_PREVENTS_STATEMENT: such as super_read_only, which the timetable of a cutover sets."""
 _AT_ROW = re.compile(r" at row ([1-9]\d*)$")
-"""Of the statement's rows; which is none of the table."""
+"""The row's number in the statement, not in the table."""
 
 
 def write_rollback(

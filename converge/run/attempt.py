@@ -208,7 +208,7 @@ class Run:
         Chunks with rejects are to do again: what made the target refuse them may be repaired now.
         """
         finished = [chunk for chunk in self.ledger.chunks() if chunk.done is not None]
-        self._take_back(builder, by_table(chunk for chunk in finished if chunk.rejected))
+        self._undo_chunks(builder, by_table(chunk for chunk in finished if chunk.rejected))
         earlier = by_table(chunk for chunk in finished if not chunk.rejected)
         before = self.ledger.position()
         here, catalog = self.prepared.source, self.prepared.inputs.catalog
@@ -221,7 +221,7 @@ class Run:
         hold_schema(here)
         if before is not None and before == now.logs.position:
             earlier = {}
-        # Until the earlier chunks are compared, the finished ones are of no single instant.
+        # Finished chunks belong to several snapshots until they are compared, so record no position.
         self.ledger.set_snapshot(now.level, None if earlier else now.logs.position)
         names = [table.source for table in self.plan.tables]
         note_start(self.postgres, self.ledger.run_id, now.log, read_identities(here, catalog.database, names))
@@ -245,18 +245,18 @@ class Run:
                 self.result.pace = self.copy.pace
 
     def _compare_again(self, workers: Workers, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
-        """Takes back the earlier chunks that the source no longer has as they are."""
+        """Undo earlier chunks whose source rows have changed."""
         count = sum(map(len, earlier.values()))
         with phase(self.result, self.emit, recheck.PHASE, count):
             found = recheck.moved(workers, self.plan, earlier, self.emit)
-            self._take_back(builder, found)
+            self._undo_chunks(builder, found)
             self.ledger.set_snapshot(now.level, now.logs.position)
             moved = sum(map(len, found.values()))
             words = f"loaded again, as the source has changed: {moved:,}" if moved else "none has changed"
             message = f"compared again: {counted(count, 'chunk')} of an earlier snapshot; {words}"
             self.result.findings.append(Finding(Code.V002, "note", "source", message))
 
-    def _take_back(self, builder: Builder, chunks: Chunks) -> None:
+    def _undo_chunks(self, builder: Builder, chunks: Chunks) -> None:
         if chunks:
             recheck.undo(self.ledger, self.plan, chunks)
             builder.again(*recheck.undone(self.plan))
@@ -280,8 +280,8 @@ class Run:
             )
 
     def end(self) -> None:
-        """The run is finished, and at once no longer has rows set aside, unless it may be resumed for its
-        rejects and be rolled back then."""
+        """Mark the run finished and drop the rows set aside, in one transaction; keep them while there are
+        rejects."""
         if self.job.options.alembic is not None and not self.result.exit_code:
             pending = Finding(Code.A064, "note", "revisions", "the revisions are still to run", RESUME)
             self.result.findings.append(pending)

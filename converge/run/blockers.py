@@ -208,7 +208,7 @@ def _drop(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> N
 
 
 def _drop_foreign_keys(target: psycopg.Connection[Any], tables: Sequence[str]) -> None:
-    """Or a table could not go before those that refer to it."""
+    """Drop the foreign keys of these tables first, so that the tables can be dropped in any order."""
     keys = target.execute(
         "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', c.conrelid::regclass, c.conname) "
         "FROM unnest(%s::text[]) name JOIN pg_constraint c ON c.conrelid = to_regclass(name) "

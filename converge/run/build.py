@@ -40,18 +40,18 @@ _QUICK = frozenset({"shared", "create", "view", "foreign key"})
 """Phases whose statements read no rows, in create mode; a load sets rows aside."""
 _HOOKS = frozenset[Phase]({"after create", "after copy", "after finish"})
 _SMALL_BYTES = 1_000_000
-"""Of a table that is small for every statement."""
+"""Tables with fewer bytes of data are small: their statements share transactions."""
 _MOST = 64
 """Statements of one transaction."""
 _LOCKS = 8
-"""Of one statement: a new table has its TOAST table, their indexes, and the table that it refers to."""
+"""Locks that one statement may take: the table, its TOAST table, their indexes, the referenced table."""
 
 Group = list[Step]
 """The statements of one object, or of one batch of them."""
 
 
 def refused_finding(statement: Statement, reason: str) -> Finding:
-    """That the target has refused an optional statement."""
+    """The finding that the target has refused an optional statement."""
     message = f"the target refused {statement.why}: {reason}"
     return Finding(Code.P052, "lossy", statement.object, message, statement.sql)
 
@@ -61,7 +61,7 @@ class Builder:
 
     def __init__(self, plan: Plan, ledger: Ledger, target: Endpoint, jobs: int, emit: Sink) -> None:
         self._plan = plan
-        # What is put back lies where it lay: what has a tablespace of its own is never taken away.
+        # Restore in the default tablespace: objects with a tablespace of their own are never set aside.
         self._settings = _SETTINGS | ({"default_tablespace": ""} if plan.mode == "load" else {})
         self._run = ledger.run_id
         self._target = target
@@ -71,7 +71,7 @@ class Builder:
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="build")
         self._ended: SimpleQueue[Future[None]] = SimpleQueue()
         self._running: dict[Future[None], int] = {}
-        """With the number of statements."""
+        """Running batches, each with its number of statements."""
         self._closing = False
         self._quick = _QUICK if plan.mode == "create" else frozenset[Phase]()
         # All batches that run together leave three quarters of the server's locks to others.

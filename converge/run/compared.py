@@ -155,7 +155,8 @@ def _by_run(
 
 
 def unfinished(run: Recorded | None, severity: Severity) -> list[Finding]:
-    """That the run did not finish: keys, indexes and sequences may be missing, or set aside."""
+    """Findings that say that the run did not finish: keys, indexes and sequences may be missing or set
+    aside."""
     if run is None or run.state == "finished":
         return []
     message = f"run {run.id} is {run.state}: {RESUME} finishes it"
@@ -163,7 +164,8 @@ def unfinished(run: Recorded | None, severity: Severity) -> list[Finding]:
 
 
 def others_of(run: Recorded, names: Set[str] = frozenset()) -> Iterator[Finding]:
-    """That tables of the same schema are other runs', and that the source does not have `names` any more."""
+    """Findings that say which tables of the same schema are other runs', and that the source does not have
+    `names` any more."""
     if names:
         listed = ", ".join(first_of(sorted(names), _SHOWN))
         message = said(len(names), f"are no longer in the source, and left out here: {listed}", "table")

@@ -59,7 +59,7 @@ class Comparison:
         proof.prove()
         self.require_schema()
         if tell is not None:
-            # Those of views; tables have told theirs.
+            # Differences of views; those of tables went to `tell` already.
             tell([one for one in result.differences if one.table not in tables])
         result.tables = list(tables.values())
         return proof

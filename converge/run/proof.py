@@ -146,7 +146,7 @@ class Proof:
         others = {
             name for name, target in targets.items() if not totals[name].equal or now[target] != then[target]
         }
-        # What others have done to rows meanwhile is in no sum of those that were there before.
+        # The kept sums do not show what others changed in older rows, so sum these tables up in full.
         again = self.sums([task for task in self.tasks() if task.table in others], "verify") if others else {}
         return totals | {name: replace(self.known[name], target_sum=0) + again[name] for name in others}
 
@@ -233,7 +233,7 @@ class Proof:
             self.tables[name].verified = total.equal
             self.tables[name].digest = f"{total.target_sum:x}"
         suspects = [table for table in self.plan.tables if not self.totals[table.source].equal]
-        # Workers answer in any order; what is told of them has the plan's.
+        # Workers answer in any order; report differences in the plan's order.
         differences: dict[str, tuple[Difference, ...]] = {}
         tasks = (DrillTask(self.plan.schema, table, self.tell is not None) for table in suspects)
         for answer in self.workers.work(tasks):
@@ -242,7 +242,7 @@ class Proof:
                 counts = answer.counts
                 rows = total.source_rows if total.counted in (None, total.target_rows) else total.counted
                 if counts == Counts() and (missing := rows - total.target_rows):
-                    # Other numbers of rows are never equal, whatever was found of them.
+                    # Different row counts always differ, even if the drill-down found nothing.
                     counts = Counts(missing=max(missing, 0), extra=max(-missing, 0))
                 table_result.verified = counts == Counts()
                 table_result.rows_missing, table_result.rows_extra = counts.missing, counts.extra

@@ -122,7 +122,7 @@ def _remove(
         f"DELETE FROM {name} WHERE xmin = ANY (%s::xid[])".encode(),
         ([chunk.xid for chunk in chunks],),
     ).rowcount
-    # Where a map keeps rows of the target, they are back perhaps.
+    # Rows of the target that a map keeps may be restored already, so other writers are no error.
     if (others and not table.rows) or gone != _rows(chunks):
         raise _changed_since(f"rows of {quoted} have been changed since the run has written them")
     return True

@@ -31,7 +31,7 @@ from converge.run.connections import explained
 
 _SHOWN = 50
 _AGAIN = "converge recover"
-# What is made anew is to lie where it lay: what has a tablespace of its own was never dropped.
+# Restore in the default tablespace: objects with a tablespace of their own are never set aside.
 _SETTINGS = {"application_name": BUILDER, "maintenance_work_mem": "256MB", "default_tablespace": ""}
 
 

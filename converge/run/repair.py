@@ -157,7 +157,8 @@ class _Rows:
                     found[answer.table] = answer
                 if isinstance(answer, Digest | Repaired):
                     on.emit(Advanced("compare", answer.table))
-        # Before rows of the target go that the source has, in none of its ranges.
+        # Check first: a source row outside all key ranges would look like an extra row of the target and be
+        # deleted.
         require_all_rows(self._sums.values(), held_still(on.both.catalog, on.result.snapshot))
         on.know(
             replace(one, target_sum=one.target_sum - found[name].gone_sum)
@@ -177,7 +178,7 @@ class _Rows:
         self._left[name] -= 1
         if not self._left[name]:
             del self._left[name]
-            # Beside what is read of other tables.
+            # Put it first: it can run while other tables are still read.
             self._todo.appendleft(self._finds[name])
 
 

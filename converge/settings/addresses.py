@@ -42,7 +42,7 @@ class Where:
     say: Callable[[str], object] = str
     """Tells which databases of a pattern may be left out."""
     schema: str | None = None
-    """In place of that of entries."""
+    """Target schema in place of the entries' own."""
 
 
 @dataclass(frozen=True, slots=True)
