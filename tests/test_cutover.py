@@ -22,6 +22,7 @@ from test_follow import ROUNDS, SOURCE, follow
 from converge import api
 from converge.codes import Code
 from converge.errors import BlockedError
+from converge.following.epoch import Epochs
 from converge.following.window import Window
 from converge.model.endpoint import parse
 from converge.model.event import Advanced, Event
@@ -200,6 +201,25 @@ def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str], tmp_pat
         ran.err
     )
     assert follow(pair).code == 1
+
+
+def test_a_commit_between_the_stop_and_the_last_epoch_ends_the_window(
+    databases: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log may have it before a view shows it, as where a replica has yet to acknowledge it."""
+    source, target = migrated(databases, SOURCE)
+    waits = Epochs.wait_for_locks
+
+    def commit(epochs: Epochs, seconds: float) -> None:
+        waits(epochs, seconds)
+        mysql(source, "INSERT INTO log (id, body) VALUES (900, 'late')")
+
+    # Only what stops the writers has come before it in the window.
+    stopped = Window(wait=lambda: monkeypatch.setattr(Epochs, "wait_for_locks", commit))
+    with pytest.raises(BlockedError) as caught:
+        api.cutover(source, target, window=stopped)
+    assert caught.value.code == Code.W011
+    assert postgres(target, "SELECT certificate FROM converge.follow") == [(None,)]
 
 
 def test_nothing_of_the_application_is_replaced_in_load_mode(

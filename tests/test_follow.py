@@ -324,6 +324,45 @@ def test_cascades_that_the_target_would_not_see(databases: tuple[str, str], tmp_
     assert (ran.code, "W007" in ran.err, "f changes its rows" in ran.err) == (3, True, True), ran.err
 
 
+def test_a_parent_that_comes_and_goes_takes_its_orphans_along(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """The target never has that parent, and the log has no event of the rows that go or change with it."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE p (id INT PRIMARY KEY, code INT UNIQUE);"
+        "CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE "
+        "ON UPDATE CASCADE);"
+        "CREATE TABLE d (id INT PRIMARY KEY, code INT, FOREIGN KEY (code) REFERENCES p (code) "
+        "ON DELETE SET NULL ON UPDATE CASCADE);"
+        "CREATE TABLE b (k VARBINARY(20) PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id) "
+        "ON DELETE CASCADE);"
+        "INSERT INTO p VALUES (1, 10), (2, 20), (3, 30); INSERT INTO b VALUES ('u1', 1), ('u2', 2);"
+        "SET foreign_key_checks = 0;"
+        "INSERT INTO c VALUES (1, 7), (2, 8), (3, 1); INSERT INTO d VALUES (1, 70), (2, 80), (3, 20)",
+    )
+    ends = ("--source", source, "--target", target)
+    (tmp_path / "map.toml").write_text(
+        '[[foreign_key]]\nmatch = { table = "[cd]" }\nvalidate = false\n'
+        '[[column]]\nmatch = { table = "b", column = "k" }\nto = "text"\n',
+        "utf-8",
+    )
+    ran = converge("migrate", *ends, "--map", str(tmp_path / "map.toml"))
+    assert ran.code == 0, ran.err
+    mysql(
+        source,
+        "INSERT INTO p VALUES (7, 70); DELETE FROM p WHERE id = 7;"
+        "UPDATE p SET id = 8 WHERE id = 3; UPDATE p SET id = 9 WHERE id = 8;"
+        "UPDATE p SET code = 80 WHERE id = 2; UPDATE p SET code = 81 WHERE id = 2;"
+        "DELETE FROM p WHERE id = 1",
+    )
+    ran = follow(databases)
+    assert ran.code == 0, ran.err
+    for query in ("SELECT * FROM c ORDER BY id", "SELECT * FROM d ORDER BY id", "SELECT count(*) FROM b"):
+        assert postgres(target, query) == mysql(source, query), query
+
+
 def test_keys_are_equal_as_their_type_says(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = databases
     mysql(

@@ -41,7 +41,7 @@ from converge.mysql.log import in_flight, log_position
 from converge.mysql.privileges import Privileges, read_privileges
 from converge.mysql.query import fetch
 from converge.mysql.snapshot import begin, mark, read_identities, table_names
-from converge.postgres.following import Following, note_epoch, note_replaced, note_written
+from converge.postgres.following import Following, forget_proof, note_epoch, note_replaced, note_written
 from converge.postgres.query import value
 from converge.run.prepare import Prepared
 
@@ -109,6 +109,7 @@ class Epochs:
         self._pending: tuple[LogPosition, frozenset[str]] | None = None
         self.unplanned: frozenset[str] = frozenset()
         """Tables that were made since the catalog was read, which nothing follows."""
+        self._crashed = False
         self._mark = mark(self._here)
         self._compare_as_keys_do()
         self._acting = value(self._target, _ACTING)
@@ -180,6 +181,9 @@ class Epochs:
             note_epoch(self._target, self._run, state)
             if rows:
                 self._note_rows(state, rows)
+            if self._crashed:
+                # Rows that were replaced before may be gone from the source, and the log is silent.
+                forget_proof(self._target, self._run)
         self.state = state
         whole = tuple(self._tables[number].plan.source for number in sorted(self._dirty.whole))
         seconds = time.monotonic() - started
@@ -227,6 +231,7 @@ class Epochs:
         Raises SourceError where it was prepared even earlier.
         """
         if start is not None:
+            self._crashed = False
             self._come = self._begun = start
             fold = str.casefold if self._folds else str
             watched = watched_tables(self._catalog.database, self._tables, fold=self._folds)
@@ -237,6 +242,7 @@ class Epochs:
             self._changes.take(event, (log.file, event[2]))
         self._dirty.flush()
         self._come = log.come
+        self._crashed |= log.crashed
         if self._changes.unprepared:
             if (earlier := self._earlier()) == self._begun:
                 raise SourceError(

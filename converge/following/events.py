@@ -32,12 +32,12 @@ from converge.mysql.rows import READ_BYTES
 from converge.mysql.snapshot import require_marked
 from converge.resources import zstd
 
-QUERY, ROTATE, FORMAT, XID, TABLE_MAP, PAYLOAD, XA_PREPARE = 2, 4, 15, 16, 19, 40, 38
+QUERY, STOP, ROTATE, FORMAT, XID, TABLE_MAP, PAYLOAD, XA_PREPARE = 2, 3, 4, 15, 16, 19, 40, 38
 WRITE, UPDATE, DELETE = (23, 30), (24, 31, 39), (25, 32)
 ROWS = frozenset({*WRITE, *UPDATE, *DELETE})
-# STOP, HEARTBEAT, IGNORABLE, ROWS_QUERY, GTID, ANONYMOUS_GTID, PREVIOUS_GTIDS, TRANSACTION_CONTEXT,
+# HEARTBEAT, IGNORABLE, ROWS_QUERY, GTID, ANONYMOUS_GTID, PREVIOUS_GTIDS, TRANSACTION_CONTEXT,
 # VIEW_CHANGE, HEARTBEAT_V2, GTID_TAGGED: they change no row.
-_SILENT = frozenset({3, 27, 28, 29, 33, 34, 35, 36, 37, 41, 42})
+_SILENT = frozenset({STOP, 27, 28, 29, 33, 34, 35, 36, 37, 41, 42})
 _KNOWN = _SILENT | ROWS | {QUERY, ROTATE, FORMAT, XID, TABLE_MAP, PAYLOAD, XA_PREPARE}
 _NAMES = {
     5: "INTVAR",
@@ -51,6 +51,8 @@ _HEADER = Struct("<IBIIIH")
 _LENGTH = Struct("<I")
 _NON_BLOCK = 1
 _LONGEST = 0xFFFFFF
+_CREATED = Struct("<52xI")
+"""In a FORMAT event, behind the versions: when the server started; 0 in a file that it began later."""
 _CHECKSUM_BYTES = 4
 _MOST_BYTES = 0xFFFFFFFF
 _DENIED, _NO_LOG = 1227, 1236
@@ -66,8 +68,12 @@ class Log:
         """`marked`: the server's `snapshot.mark`."""
         self._source, self._start, self._marked = source, start, marked
         self.file, self.position = start.file, start.position
+        self.crashed = False
+        """Whether the server has ended without a STOP in between. What InnoDB had not flushed yet is gone then;
+        the log has it (MySQL 8.0 manual, "innodb_flush_log_at_trx_commit")."""
         self._begun = start.at
         self._has_checksum = False
+        self._last = 0
 
     @property
     def come(self) -> LogPosition:
@@ -109,12 +115,14 @@ class Log:
                     f"{self.file}:{self.position}: an event has another checksum", code=Code.W005
                 )
         body = packet[_HEADER.size :]
+        if kind == FORMAT and self.file != self._start.file and self._last != STOP:
+            self.crashed |= bool(*_CREATED.unpack_from(body))
         if kind == ROTATE:
             self.position, self.file = _rotated(body)
             return
         if end < self.position and end:
             raise self._too_long()
-        self.position = end or self.position
+        self.position, self._last = end or self.position, kind
         if kind not in _KNOWN:
             raise refused(f"{self.file}:{self.position}", kind)
         if kind == PAYLOAD:
@@ -130,7 +138,8 @@ class Log:
         if self.file != self._start.file:
             self._begun = max(self._begun, time)
         elif time > self._begun:
-            raise _gone(f"{self.file} was begun after the place {self._start} was noted: the log was reset")
+            reset = f"{self.file} was begun after the place {self._start} was noted: the log was reset"
+            raise _gone(reset, "-- where the server's clock was set back: FLUSH BINARY LOGS;")
 
     def _too_long(self) -> SourceError:
         """A transaction is never split, so a file may become longer than an event can say."""
@@ -147,11 +156,12 @@ class Log:
         return _gone(str(error.args[1])) if error.args[0] == _NO_LOG else None
 
 
-def _gone(why: str) -> SourceError:
+def _gone(why: str, *before: str) -> SourceError:
+    sync = "converge sync brings the target up to date and notes a new place; then converge follow"
     return SourceError(
         f"the source's binary log no longer goes on where the target stands: {why}",
         code=Code.W003,
-        hint="converge sync brings the target up to date and notes a new place; then converge follow",
+        hint="\n".join((*before, sync)),
     )
 
 

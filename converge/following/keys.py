@@ -58,7 +58,7 @@ def of_text(column: Column, target_type: str) -> OfText | None:
     if column.type in _TEXT:
         collate = f" USING {column.charset}) COLLATE {column.collation}"
         return lambda text: f"CONVERT(_utf8mb4 X'{text.encode().hex()}'{collate}"
-    if column.type in _BINARY:
+    if column.type in _BINARY and target_type in ("bytea", "uuid"):
         return lambda text: f"X'{re.sub('[^0-9a-f]', '', text.removeprefix(chr(92) + 'x'))}'"
     if column.type in ("decimal", "date", "datetime", "timestamp"):
         return lambda text: _typed(column, text.removesuffix("+00"))

@@ -29,6 +29,7 @@ from converge.mysql.digest import number as digest_number
 from converge.mysql.query import fetch
 from converge.mysql.rows import select_text
 from converge.postgres.saved import is_whole
+from converge.types.sql import base_name
 
 DIGEST = '"converge.digest"'
 """Column beside a row: its digest in the source."""
@@ -39,6 +40,8 @@ MOVED = '"converge.moved"'
 _FLAG = ColumnPlan("converge.moved", "converge.moved", "", "boolean", False, "", "", read="`converge.moved`")
 _NO_LITERALS = frozenset({"enum", "bit"})
 _WHOLE_NUMBER = re.compile("(?:tiny|small|medium|big)?int")
+_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric"})
+"""Types of the target that are compared with one another."""
 _CASCADES = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 
@@ -202,11 +205,20 @@ def _require_followed_parents(table: Table, database: str, numbers: Mapping[str,
 def _found_by_equality(
     plan: Plan, existing: Existing, child: Followed, parent: Followed, key: ForeignKey
 ) -> bool:
-    """Whether the target takes for equal what the source does, whose collations may ignore case: where its
-    own foreign key was checked, or the values are numbers as they are."""
+    """Whether the rows of the child that change with a row of the parent are those with equal values in the
+    target: where its own foreign key was checked, or they are numbers as they are, of the parent's key.
+
+    Collations of the source may ignore case. Rows of a key that is not checked may have no parent, and change
+    with one that comes and goes within an epoch, of which only the key is known.
+    """
     names = [(child.plan, one) for one in key.columns] + [(parent.plan, one) for one in key.parent_columns]
     columns = [column for table, name in names for column in table.columns if column.source == name]
-    if all(one.read == my_name(one.source) and _WHOLE_NUMBER.match(one.source_type) for one in columns):
+    # Such as a NULL that a policy makes of a 0, which has a parent in the source.
+    if any(one.changes for one in columns):
+        return False
+    whole = all(one.read == my_name(one.source) and _WHOLE_NUMBER.match(one.source_type) for one in columns)
+    types = {base_name(one.target_type) for one in columns}
+    if whole and (types <= _NUMBERS or len(types) == 1) and {*key.parent_columns} <= {*parent.plan.key}:
         return True
     ours = {column.source: column.target for column in child.plan.columns}
     theirs = {column.source: column.target for column in parent.plan.columns}

@@ -6,8 +6,13 @@ The long form, with many seeds and random kills, is ``make faults``.
 from __future__ import annotations
 
 import pytest
-from support import Ran, postgres
+from local_servers import crash, restart
+from support import Ran, migrated, mysql, postgres
 
+from converge.following.follow import opened
+from converge.model.endpoint import parse
+from converge.model.event import silent
+from converge.run.options import Options
 from faults import backends, rounds
 from faults.disk import why_not
 from faults.every import FAULTS, Fault
@@ -87,3 +92,24 @@ def test_a_server_that_accepts_and_says_nothing(stage: Scene, side: str) -> None
     proxy.flow()
     assert ran.code == (4 if side == "source" else 5), ran.err
     assert "error[" in ran.err
+
+
+def test_a_crash_of_the_source_takes_the_proofs_away(servers: rounds.Pair) -> None:
+    """InnoDB may have lost what the log has, and an epoch has brought: nothing but the values tells."""
+    my, pg = servers
+    source, target = my.create_database("crashed"), pg.create_database("crashed")
+    migrated((source, target), "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+
+    def verified() -> int:
+        with opened(parse(source), parse(target), Options(), silent) as open_, open_.epochs.next():
+            pass
+        ((count,),) = postgres(target, "SELECT count(proof) FROM converge.proven")
+        return int(count)
+
+    assert verified() == 1
+    restart(my)
+    mysql(source, "FLUSH BINARY LOGS")
+    assert verified() == 1
+    crash(my)
+    restart(my)
+    assert verified() == 0
