@@ -260,11 +260,12 @@ class Dirty:
         parents = ",".join(f"p.{name}" for name in parent.key_names)
         on = " AND ".join(f"c.{one}=p.{other}" for one, other in child.on)
         moved = f"SELECT {parent.keys} FROM {_keys_table(parent.number)} WHERE {MOVED}"
-        rows = f"SELECT {keys} FROM {table.name} c JOIN"
-        referring = f"{rows} {parent.name} p ON {on} WHERE ({parents}) IN ({moved})"
+        children = f"SELECT {keys} FROM {table.name} c JOIN"
+        referring = f"{children} {parent.name} p ON {on} WHERE ({parents}) IN ({moved})"
         if {other for _, other in child.on} <= {*parent.key_names}:
             # An orphan row goes with a parent that has come and gone since, which the target never had.
-            referring = f"({referring} UNION {rows} {_keys_table(parent.number)} p ON {on} WHERE p.{MOVED})"
+            moved_keys = _keys_table(parent.number)
+            referring = f"({referring} UNION {children} {moved_keys} p ON {on} WHERE p.{MOVED})"
         query = (
             f"INSERT INTO {_asked_table(table.number)} {referring} "
             f"EXCEPT SELECT {table.keys} FROM {_asked_table(table.number)} "

@@ -69,7 +69,7 @@ class Log:
         self._source, self._start, self._marked = source, start, marked
         self.file, self.position = start.file, start.position
         self.crashed = False
-        """Whether the server has ended without a STOP in between. What InnoDB had not flushed yet is gone then;
+        """Whether the server has ended without a STOP in between. What InnoDB had not flushed is gone then;
         the log has it (MySQL 8.0 manual, "innodb_flush_log_at_trx_commit")."""
         self._begun = start.at
         self._has_checksum = False
