@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NewDatabase
+from judge import compare
 from support import converge, mysql, postgres
 
 from converge.sandbox import Server
@@ -164,3 +165,57 @@ def test_rows_of_others_are_not_removed_for_them(arguments: list[str]) -> None:
     ran = converge("migrate", *arguments, "--resume", "--on-bad-row", "reject")
     assert "error[T019]" in ran.err
     assert postgres(target, "SELECT count(*) FROM note") == [(1,)]
+
+
+@pytest.fixture
+def narrow(databases: tuple[str, str], tmp_path: Path) -> tuple[str, ...]:
+    """A finished run with a reject: its ends."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE a (id INT PRIMARY KEY, number INT); INSERT INTO a VALUES (1, 1), (2, 70000);"
+        "CREATE TABLE x (id INT PRIMARY KEY, number INT); INSERT INTO x VALUES (3, 80000)",
+    )
+    map_ = tmp_path / "narrow.toml"
+    map_.write_text('[[column]]\nmatch = {column = "number"}\nto = "smallint"\n')
+    ends = ("--source", source, "--target", target)
+    ran = converge("migrate", *ends, "--map", str(map_), "--no-scan", "--on-bad-row", "reject", "--json")
+    assert (ran.code, len(ran.json["rejects"])) == (1, 2), ran.err
+    return ends
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "then"), [("z", "full", ["sync"]), ("b", "none", ["follow", "--once"])]
+)
+def test_a_table_that_sync_has_added_and_not_filled_is_compared_with_them(
+    narrow: tuple[str, ...], name: str, level: str, then: list[str]
+) -> None:
+    source, target = narrow[1], narrow[3]
+    mysql(source, f"CREATE TABLE {name} (id INT PRIMARY KEY); INSERT INTO {name} VALUES (1), (2)")
+    ran = converge("sync", *narrow)
+    assert (ran.code, "error[D001]" in ran.err) == (5, True), ran.out
+    # Made, and empty: the run is no better than it was.
+    assert postgres(target, f"SELECT count(*) FROM {name}") == [(0,)]
+    assert "differs" in converge("status", "--target", target).out
+    mysql(source, "UPDATE a SET number = 2; UPDATE x SET number = 3")
+    ran = converge("migrate", *narrow, "--resume", "--verify", level, "--json")
+    assert (ran.code, ran.json["verdict"], ran.json["rejects"]) == (1, "differs", []), ran.err
+    rows = {one["source"]: (one["rows_source"], one["rows_target"]) for one in ran.json["tables"]}
+    assert rows == {"a": (2, 2), "x": (1, 1), name: (2, 0)}
+    assert ran.json["next"].startswith("converge sync ")
+    ran = converge(*then, *narrow)
+    assert ran.code == 0, ran.err
+    assert compare(source, target).equal
+
+
+def test_a_table_that_sync_has_filled_is_compared_with_them(narrow: tuple[str, ...]) -> None:
+    source, target = narrow[1], narrow[3]
+    mysql(source, "DELETE FROM a WHERE id = 2; DELETE FROM x")
+    mysql(
+        source, "CREATE TABLE z (id INT, FOREIGN KEY (id) REFERENCES a (id)); INSERT INTO z VALUES (1), (1)"
+    )
+    assert converge("sync", *narrow).code == 0
+    ran = converge("migrate", *narrow, "--resume", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert postgres(target, "SELECT id FROM z") == [(1,), (1,)]
+    assert compare(source, target).equal

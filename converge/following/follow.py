@@ -90,9 +90,7 @@ def opened(
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with ExitStack() as stack:
         prepared = stack.enter_context(
-            prepare(
-                source, target, options, emit, as_recorded=True, resuming=True, of=run, first=check_source
-            )
+            prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source)
         )
         here, there = prepared.source, prepared.target
         assert there is not None

@@ -201,7 +201,7 @@ def _known(move: Move) -> Evidence:
     with explained(move.source, move.target), connect(move.target) as connection:
         run = last_recorded(connection, move.source, common.schema)
     assert isinstance(run, Recorded)
-    with prepare(move.source, move.target, common, silent, as_recorded=True, resuming=True, of=run) as now:
+    with prepare(move.source, move.target, common, silent, as_recorded=True, resuming=True) as now:
         if run.plan.digest != now.plan.digest:
             raise BlockedError(
                 f"{move.name}: the schema of the source has changed since the shard was migrated",

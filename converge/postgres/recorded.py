@@ -52,13 +52,14 @@ def replace_plan(
 ) -> None:
     """Gives a run another plan, in which its statements have these `numbers` by those that they had.
 
-    The plan has none of the others. What was compared before was another plan's.
+    The plan has none of the others. What was compared before was another plan's: nothing is `verified`.
     """
     document = json.dumps(plan.to_json())
     connection.execute("UPDATE converge.plan SET plan = %s::json WHERE run_id = %s", (document, run))
     connection.execute(
         "UPDATE converge.run SET plan_digest = %s, evidence = %s::json, targets = %s::jsonb, "
-        """report = jsonb_set(report::jsonb, '{verdict}', '"migrated"')::json WHERE id = %s""",
+        """report = CASE WHEN report ->> 'verdict' <> 'verified' THEN report """
+        """ELSE jsonb_set(report::jsonb, '{verdict}', '"migrated"')::json END WHERE id = %s""",
         (plan.digest, encoded(plain(evidence)), json.dumps(plan.targets), run),
     )
     connection.execute(

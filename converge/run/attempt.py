@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,6 +99,9 @@ class Run:
         self.numbers: dict[str, int] = {}
         self.counters: dict[str, int] = {}
         """The source's AUTO_INCREMENT values after the snapshot."""
+        self.added: Set[str] = frozenset()
+        """Source tables that `sync` or `follow` have given the run when it had finished. They fill them, and
+        may have been stopped before."""
         common = job.options.common
         self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
         self.throttle = Throttle(common.limits, prepared.source, job.emit, ledger.paused)
@@ -157,13 +161,14 @@ class Run:
             result.findings += builder.findings + self.throttle.findings()
             self._require_all_done()
         result.rejects = self.ledger.rejects()
+        level: VerifyLevel = "counts" if self.added and job.options.verify == "none" else job.options.verify
         proof = Proof(
             plan=self.plan,
             workers=workers,
             source=self.prepared.source,
             target=self.postgres,
             ranges=ranges,
-            level=job.options.verify,
+            level=level,
             result=result,
             emit=self.emit,
             tables=self.copy.results,
@@ -183,13 +188,17 @@ class Run:
         if any(one.code == Code.V124 and one.severity == "block" for one in result.findings):
             result.verdict = "differs"
         if result.verdict != "verified":
-            result.next_command = RESUME if result.rejects else "converge verify"
+            compares = "converge sync" if self.added else "converge verify"
+            result.next_command = RESUME if result.rejects else compares
         self._require_schema()
         proof.look_back(now)
         result.findings += workers.joined.findings if workers.joined else []
 
     def _ranges(self) -> dict[str, list[Range]]:
-        """The chunks of every table: from the ledger, or cut now and entered there."""
+        """The chunks of every table: from the ledger, or cut now and entered there.
+
+        Tables that were `added` are cut to be compared alone: the ledger has no chunk of them to do.
+        """
         known = self.ledger.chunks()
         if not known:
             cuts = {table.source: list(cut(self.prepared.source, table.extent)) for table in self.plan.tables}
@@ -198,8 +207,12 @@ class Run:
             )
             return cuts
         chunks = by_table(known)
+        self.added = {table.source for table in self.plan.tables} - chunks.keys()
         return {
-            table.source: [chunk.part for chunk in chunks.get(table.source, ())] for table in self.plan.tables
+            table.source: [*cut(self.prepared.source, table.extent)]
+            if table.source in self.added
+            else [chunk.part for chunk in chunks[table.source]]
+            for table in self.plan.tables
         }
 
     def _snapshot(self, workers: Workers, builder: Builder) -> tuple[Snapshot, Chunks]:
@@ -223,7 +236,8 @@ class Run:
             earlier = {}
         # Finished chunks belong to several snapshots until they are compared, so record no position.
         self.ledger.set_snapshot(now.level, None if earlier else now.logs.position)
-        names = [table.source for table in self.plan.tables]
+        # Of those without an identity here `converge follow` brings all rows.
+        names = [table.source for table in self.plan.tables if table.source not in self.added]
         note_start(self.postgres, self.ledger.run_id, now.log, read_identities(here, catalog.database, names))
         return now, earlier
 

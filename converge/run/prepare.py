@@ -37,6 +37,7 @@ from converge.postgres.following import certificate_of
 from converge.postgres.history import last_evidence, last_rehearsal, last_run, unreadable_ledger
 from converge.postgres.privileges import lacking
 from converge.postgres.query import refused
+from converge.postgres.recorded import last_recorded
 from converge.postgres.target import Target, occupied, read_target
 from converge.providers import source_provider
 from converge.run.blockers import dependents
@@ -75,16 +76,15 @@ def prepare(
     as_recorded: bool = False,
     resuming: bool = False,
     known: Evidence | None = None,
-    of: Recorded | None = None,
     first: Callable[[psycopg.Connection[Any], Target, Inputs], None] | None = None,
 ) -> Iterator[Prepared]:
     """Connects, reads, looks at the data and plans; closes the connections in the end.
 
     `as_recorded` decides by what the ledger knows of the last run, so that its tables are met as it made or
-    found them; `known` is what this very command has seen of the data already. `resuming` says that
-    tables and rows of an interrupted run may exist. Tables that the run `of` had planned come before new
-    ones, which so take no name of an object of theirs. `first` may refuse the target before the data is
-    looked at. Inside, the drivers' errors become ConvergeErrors.
+    found them: they come before new ones, which so take no name of an object of theirs. `known` is what this
+    very command has seen of the data already. `resuming` says that tables and rows of an interrupted run may
+    exist. `first` may refuse the target before the data is looked at. Inside, the drivers' errors become
+    ConvergeErrors.
     """
     map_ = load_documents(options.map_documents)
     with explained(source, target), ExitStack() as stack:
@@ -95,8 +95,9 @@ def prepare(
         else:
             # What a run's rules and patterns mean besides the tables that it takes may have gone since.
             inputs = replace(inputs, strict=False)
-        if of is not None:
-            inputs = replace(inputs, catalog=_in_order_of(of.plan, inputs.catalog))
+        if there is not None and as_recorded:
+            run = last_recorded(there, source, options.schema, options.run)
+            inputs = replace(inputs, catalog=_in_order_of(run, inputs.catalog))
         inputs = replace(inputs, lacking=(*inputs.lacking, *few_connections(here, there, options)))
         if there is not None:
             inputs = _with_target(inputs, there, target, options)
@@ -130,10 +131,11 @@ def require_tables(inputs: Inputs) -> None:
         require_matches(inputs.selection, [table.name for table in inputs.catalog.tables])
 
 
-def _in_order_of(plan: Plan, catalog: Catalog) -> Catalog:
-    """Its tables as the plan has them, new ones last."""
-    places = {one.name: place for place, one in enumerate(plan.outcomes) if one.kind == "table"}
-    last = len(places) + len(plan.outcomes)
+def _in_order_of(run: Recorded | Finding, catalog: Catalog) -> Catalog:
+    """Its tables as the run's plan has them, new ones last."""
+    outcomes = run.plan.outcomes if isinstance(run, Recorded) else ()
+    places = {one.name: place for place, one in enumerate(outcomes) if one.kind == "table"}
+    last = len(places) + len(outcomes)
     tables = sorted(catalog.tables, key=lambda table: places.get(table.name, last))
     return replace(catalog, tables=tuple(tables))
 

@@ -37,9 +37,7 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
         message = f"nothing to bring up to date: {run.reason}"
         raise UsageError(message, code=Code.T010, hint="converge migrate")
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
-    with prepare(
-        source, target, options, emit, as_recorded=True, resuming=True, of=run, first=check_source
-    ) as now:
+    with prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source) as now:
         assert now.target is not None
         require_not_cut_over(now.target, run.plan.schema, run.plan.targets.values())
         # A new view or index is not in the run's plan, and would be left out in silence.
