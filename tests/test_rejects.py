@@ -219,3 +219,15 @@ def test_a_table_that_sync_has_filled_is_compared_with_them(narrow: tuple[str, .
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert postgres(target, "SELECT id FROM z") == [(1,), (1,)]
     assert compare(source, target).equal
+
+
+def test_a_table_that_sync_has_taken_out_of_the_run_goes_with_its_rejects(narrow: tuple[str, ...]) -> None:
+    source, target = narrow[1], narrow[3]
+    mysql(source, "DROP TABLE x")
+    postgres(target, "DROP TABLE x")
+    ran = converge("sync", *narrow)
+    assert (ran.code, "error[D001]" in ran.err) == (5, True), ran.out
+    mysql(source, "UPDATE a SET number = 2")
+    ran = converge("migrate", *narrow, "--resume", "--json")
+    assert (ran.code, ran.json["verdict"], ran.json["rejects"]) == (0, "verified", []), ran.err
+    assert compare(source, target).equal

@@ -52,7 +52,8 @@ def replace_plan(
 ) -> None:
     """Gives a run another plan, in which its statements have these `numbers` by those that they had.
 
-    The plan has none of the others. What was compared before was another plan's: nothing is `verified`.
+    The plan has none of the others; chunks and rejects of tables that it does not have go. What was compared
+    before was another plan's: nothing is `verified`.
     """
     document = json.dumps(plan.to_json())
     connection.execute("UPDATE converge.plan SET plan = %s::json WHERE run_id = %s", (document, run))
@@ -69,6 +70,9 @@ def replace_plan(
     )
     gone = "DELETE FROM converge.step WHERE run_id = %s AND NOT number = ANY (%s)"
     connection.execute(gone, (run, [*numbers]))
+    for name in ("chunk", "reject"):
+        gone = f"DELETE FROM converge.{name} WHERE run_id = %s AND NOT source_table = ANY (%s)"
+        connection.execute(gone.encode(), (run, [*plan.targets]))
     # No two may have one number in between.
     connection.execute(
         "UPDATE converge.step SET number = -1 - n.now FROM unnest(%s::int[], %s::int[]) n(was, now) "
