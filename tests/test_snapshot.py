@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pymysql
@@ -55,6 +55,13 @@ def plain(source: str) -> Iterator[str]:
     mysql(source, "GRANT SELECT, REPLICATION CLIENT ON *.* TO plain@'%'")
     yield source.replace("root@", "plain@")
     mysql(source, "DROP USER plain@'%'")
+
+
+def test_a_worker_without_a_task_keeps_its_snapshot(source: str) -> None:
+    """A run that is paused, or whose last chunk is a long one, may last for days."""
+    with closing(connect(parse(source))) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT @@wait_timeout / 86400")
+        assert cursor.fetchone() == (365,)
 
 
 def test_a_commit_that_is_logged_but_not_yet_visible_is_no_quiet_source(source: str, plain: str) -> None:

@@ -23,12 +23,13 @@ from converge.providers import recognize
 from converge.watch import watch
 
 # The text of values, and how many rows a query gives, must not depend on the server's settings; a slow target
-# must not end a read. The server itself refuses a session that is read only whatever would write. The driver
-# asks for autocommit only where the greeting says that it is off, and a global 0 comes after the greeting.
+# must not end a read, nor a long pause a session with its snapshot: a year is the most that MySQL allows. The
+# server itself refuses a session that is read only whatever would write. The driver asks for autocommit only
+# where the greeting says that it is off, and a global 0 comes after the greeting.
 _SESSION = (
     "SET SESSION /*!80030 show_gipk_in_create_table_and_information_schema=1, */ "
     "sql_mode='', time_zone='+00:00', net_write_timeout=3600, net_read_timeout=3600, "
-    "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
+    "wait_timeout=31536000, max_execution_time=0, information_schema_stats_expiry=0, "
     "lock_wait_timeout=60, transaction_isolation='REPEATABLE-READ', transaction_read_only=1, "
     "sql_quote_show_create=1, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_auto_is_null=0, "
     "div_precision_increment=4, default_week_format=0, lc_time_names='en_US', completion_type='NO_CHAIN', "
