@@ -118,6 +118,22 @@ def test_a_rewritten_table_is_loaded_whole(pair: tuple[str, str]) -> None:
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
 
 
+@pytest.mark.parametrize("mode", ["create", "load"])
+def test_a_table_that_was_dropped_meanwhile_is_named(databases: tuple[str, str], mode: str) -> None:
+    """No resumed run makes it again: its chunks are done."""
+    source, target = databases
+    if mode == "load":
+        postgres(target, "CREATE TABLE film (id integer PRIMARY KEY); CREATE TABLE more (id integer)")
+    tables = "CREATE TABLE film (id INT PRIMARY KEY); CREATE TABLE more (id INT); INSERT INTO film VALUES (1)"
+    mysql(source, tables)
+    assert converge("migrate", "--source", source, "--target", target, "--mode", mode).code == 0
+    postgres(target, "UPDATE converge.run SET state = 'interrupted'; DROP TABLE film")
+    ran = converge("migrate", "--source", source, "--target", target, "--resume")
+    assert (ran.code, "error[T012]: 1 table is no longer" in ran.err) == (5, True), ran.err
+    assert "film" in ran.err
+    assert " --recreate " in ran.err and " --resume" not in ran.err
+
+
 def test_tables_that_are_left_out_may_come_change_and_go(databases: tuple[str, str], tmp_path: Path) -> None:
     """They do not belong to what a run does: neither a resumed run, nor one by a plan file, nor one that has
     planned its database long before."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from converge.codes import Code
-from converge.errors import TargetError
+from converge.errors import START_AGAIN, TargetError, first_of
 from converge.model.arguments import Checked, Within
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
@@ -18,13 +18,14 @@ from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
 from converge.model.recovery import Approve
 from converge.model.result import Result
-from converge.model.words import counted
+from converge.model.words import counted, said
 from converge.model.work import Copied
 from converge.mysql.chunks import cut
 from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.catalog import shape_now
 from converge.postgres.following import note_start
+from converge.postgres.history import missing_tables
 from converge.postgres.ledger import Ledger
 from converge.postgres.made import changed_since, record_schema, set_next_values
 from converge.postgres.recorded import record_there
@@ -51,6 +52,7 @@ else:
 _FINISHING: tuple[Phase, ...] = (
     "merge", "foreign key", "validate", "finish", "trigger", "refresh", "analyze", "after finish",
 )  # fmt: skip
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,26 @@ class Run:
     def settings(self) -> dict[str, str]:
         """Of the workers' sessions in the target."""
         return {} if self.plan.compression == "default" else {"default_toast_compression": "lz4"}
+
+    def require_tables(self) -> None:
+        """Raises TargetError where a table that the run has made, or that a load has met, is no longer there.
+
+        No later attempt makes it again: its step is done, and so are its chunks.
+        """
+        schema, load = self.plan.schema, self.plan.mode == "load"
+        made = {self.plan.statements[number].makes for number in self.ledger.steps()}
+        targets = {
+            table.source: table.target
+            for table in self.plan.tables
+            if load or f"TABLE {pg_name(schema, table.target)}" in made
+        }
+        if missing := missing_tables(self.postgres, {"target_schema": schema, "targets": targets}):
+            raise TargetError(
+                said(len(missing), f"are no longer in the target of run {self.ledger.run}", "table"),
+                code=Code.T012,
+                details=first_of(missing, _SHOWN),
+                hint=START_AGAIN,
+            )
 
     def make_room(self) -> None:
         """The target schema, without what --recreate or --truncate removes: once in a run."""

@@ -193,6 +193,7 @@ class _Attempt:
                     workers.joined = stack.enter_context(
                         opened(run.ledger, run.prepared.source, job, run.settings)
                     )
+                run.require_tables()
                 run.make_room()
                 run.all(workers)
                 run.end()
@@ -309,7 +310,7 @@ def note(result: Result, error: ConvergeError) -> None:
 
 
 def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError) or error.code == Code.T012:
         return
     if error.code == Code.S011:
         ways = ""
