@@ -127,7 +127,7 @@ class Run:
         }
         if missing := missing_tables(self.postgres, {"target_schema": schema, "targets": targets}):
             raise TargetError(
-                said(len(missing), f"are no longer in the target of run {self.ledger.run}", "table"),
+                said(len(missing), f"are no longer in the target of run {self.ledger.run_id}", "table"),
                 code=Code.T012,
                 details=first_of(missing, _SHOWN),
                 hint=START_AGAIN,

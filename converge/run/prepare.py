@@ -37,7 +37,7 @@ from converge.postgres.following import certificate_of
 from converge.postgres.history import last_evidence, last_rehearsal, last_run, unreadable_ledger
 from converge.postgres.privileges import lacking
 from converge.postgres.query import refused
-from converge.postgres.recorded import last_recorded
+from converge.postgres.recorded import Unseen, last_recorded
 from converge.postgres.target import Target, occupied, read_target
 from converge.providers import source_provider
 from converge.run.blockers import dependents
@@ -131,7 +131,7 @@ def require_tables(inputs: Inputs) -> None:
         require_matches(inputs.selection, [table.name for table in inputs.catalog.tables])
 
 
-def _in_order_of(run: Recorded | Finding, catalog: Catalog) -> Catalog:
+def _in_order_of(run: Recorded | Unseen, catalog: Catalog) -> Catalog:
     """Its tables as the run's plan has them, new ones last."""
     outcomes = run.plan.outcomes if isinstance(run, Recorded) else ()
     places = {one.name: place for place, one in enumerate(outcomes) if one.kind == "table"}
