@@ -139,7 +139,7 @@ class Pair:
 
     def draft(self) -> Draft:
         """The draft of a plan of the source as it is now."""
-        return draft_plan(self._inputs())
+        return draft_plan(self._inputs(), None)
 
     def plan(self) -> Plan:
         """The plan of the source as it is now, with its translations tried."""

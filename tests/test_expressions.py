@@ -727,7 +727,7 @@ def test_what_mysql_does_not_calculate_is_no_error(both_databases: tuple[str, st
     ],
 )
 def test_expression_defaults(text: str, to: str, sql: str, postgres_14: Server) -> None:
-    assert translate_stored(text, to, None) == sql
+    assert translate_stored(text, to, None, Columns(), Context()) == sql
     postgres(postgres_14.url, f"SELECT {sql}")
 
 
@@ -742,7 +742,7 @@ def test_expression_defaults(text: str, to: str, sql: str, postgres_14: Server) 
 )
 def test_a_default_with_digits_of_its_own_is_refused(text: str, to: str) -> None:
     with pytest.raises(Untranslatable, match="a calculated number"):
-        translate_stored(text, to, None)
+        translate_stored(text, to, None, Columns(), Context())
 
 
 # ---- texts of expressions ------------------------------------------------------------------------------
@@ -764,9 +764,8 @@ def test_names_and_literals_survive_the_catalog(
         assert generated is not None
         tree = parse_expression(generated)
         assert tree.expressions[0].name == 'näme `"\\\\'
-        assert postgres(
-            postgres_14.url, f"SELECT {translate(generated.split(',', 1)[1][:-1], Columns()).sql}"
-        ) == [(wanted,)]
+        term = translate(generated.split(",", 1)[1][:-1], Columns(), Context())
+        assert postgres(postgres_14.url, f"SELECT {term.sql}") == [(wanted,)]
         server.drop_database("test_survive")
 
 

@@ -302,7 +302,7 @@ def test_the_record_of_an_earlier_version_is_left_to_it(target: Target) -> None:
         target.recover()
     assert (refused.value.code, rows_of(target.admin)) == ("L052", rows)
     with connect(target.endpoint) as connection, pytest.raises(BlockedError) as resumed:
-        last_evidence(connection, target.plan.source, "app")
+        last_evidence(connection, target.plan.source, "app", None)
     assert resumed.value.code == "L052"
     postgres(target.admin, "UPDATE converge.run SET evidence = %s::json", *kept[0])
     target.recover()

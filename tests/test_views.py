@@ -305,7 +305,7 @@ def test_what_the_target_refuses_is_listed_with_its_text(
 ) -> None:
     catalog = _catalog(new_mysql_database(mysql_8015))
     inputs = Inputs(catalog, load(), schema="pg_temp")
-    draft = draft_plan(inputs)
+    draft = draft_plan(inputs, None)
     target = new_postgres_database(postgres_175)
     wrong = Trial("view v", 'CREATE VIEW "pg_temp"."v" AS SELECT nothing FROM "pg_temp"."p"', ("p",))
     index = Trial("index p.i", 'CREATE INDEX "i" ON "pg_temp"."p" ((now()::text || "s"))', ("p",))

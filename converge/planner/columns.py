@@ -16,7 +16,7 @@ from converge.planner.draft import Draft
 from converge.planner.generated import plan_generated, trial_name
 from converge.planner.target_types import collation, labels_check, sql_type
 from converge.planner.values import note_values
-from converge.translate import Untranslatable, translate_stored
+from converge.translate import Columns, Untranslatable, translate_stored
 from converge.types import TEXTS, base_name, family_of
 from converge.types.base import seen_or
 from converge.types.forms import PADDED
@@ -141,7 +141,8 @@ def _with_tried_default(draft: Draft, decided: Decision, plan: ColumnPlan) -> Co
         return plan
     try:
         if sql is None:
-            sql = f"({translate_stored(column.default or '', plan.target_type, column, context=context)})"
+            text = column.default or ""
+            sql = f"({translate_stored(text, plan.target_type, column, Columns(), context)})"
             sql = sql.replace("statement_timestamp()", STATEMENT_TIME)
         # It has to be a value of the type when a row is inserted.
         trial = trial_name(draft, table, plan)

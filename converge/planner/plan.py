@@ -91,7 +91,7 @@ def make_plan(inputs: Inputs, answers: Answers | None = None) -> Plan:
     return replace(plan, digest=digest(plan))
 
 
-def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
+def draft_plan(inputs: Inputs, answers: Answers | None) -> Draft:
     """The plan in the making, with the translations that the target should try."""
     draft = Draft(inputs, answers)
     if draft.loading is not None:

@@ -201,7 +201,7 @@ def keep_report(endpoint: Endpoint, move: Move, report: object) -> None:
 
 
 def last_evidence(
-    connection: psycopg.Connection[Any], source: str, schema: str, number: int | None = None
+    connection: psycopg.Connection[Any], source: str, schema: str, number: int | None
 ) -> Evidence | None:
     """What the last run of this source into this schema was decided by, or the run of this number; None
     where that is not to be seen.

@@ -93,10 +93,10 @@ def sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def short(text: str, limit: int = _SHORT) -> str:
+def short(text: str) -> str:
     """The text's beginning, as one line."""
     line = " ".join(text.split())
-    return line if len(line) <= limit else line[:limit].rstrip() + " …"
+    return line if len(line) <= _SHORT else line[:_SHORT].rstrip() + " …"
 
 
 def beginning(text: str) -> str:

@@ -39,8 +39,8 @@ def carry_out(source: Connection[Any], target: psycopg.Connection[Any], task: Ch
     message = ""
     try:
         if check.source:
-            here = _answer("source", check, lambda: ask_source(source, check.source, **limits))
-        there = _answer("target", check, lambda: ask_target(target, check.target, task.schema, **limits))
+            here = _answer("source", lambda: ask_source(source, check.source, **limits))
+        there = _answer("target", lambda: ask_target(target, check.target, task.schema, **limits))
         state = "ok" if _holds(check, here, there) else "differs"
     except _Failed as failed:
         message, state = str(failed), "error"
@@ -57,7 +57,7 @@ def carry_out(source: Connection[Any], target: psycopg.Connection[Any], task: Ch
     )
 
 
-def _answer(side: str, check: Check, ask: Callable[[], list[tuple[Any, ...]]]) -> list[Row]:
+def _answer(side: str, ask: Callable[[], list[tuple[Any, ...]]]) -> list[Row]:
     try:
         rows = [tuple(map(_text, row)) for row in ask()]
     except (psycopg.Error, pymysql.err.Error) as error:

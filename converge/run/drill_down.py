@@ -215,7 +215,7 @@ class Drill:
         for identity in identities:
             here, there = source.get(identity, []), target.get(identity, [])
             more, several = len(there) - len(here), len(here) > 1 or len(there) > 1
-            pair = list(self._rows(identity, here, there))
+            pair = list(self._rows(here, there))
             if several:
                 # No key of the target keeps them apart, such as keys that a policy has made equal.
                 here, there, _ = unequal(self._relation.fields, here, there)
@@ -227,7 +227,7 @@ class Drill:
             counts += Counts(max(0, -more), max(0, more), sum(map(bool, unlike)))
         return counts, found, meant
 
-    def _rows(self, identity: str, source: list[Row], target: list[Row]) -> Iterator[Difference]:
+    def _rows(self, source: list[Row], target: list[Row]) -> Iterator[Difference]:
         """Where one side has more rows of this key than the other."""
         if source and target and len(source) != len(target):
             key = self._named(source[0])

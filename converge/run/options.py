@@ -46,7 +46,7 @@ class Awaited:
 _PLACE = re.compile(r"(?:(join|local):([1-9]\d{0,3})|(dask)://([^/@\s]+:\d+))/?")
 
 
-def awaited(workers: Iterable[str], seconds: float, arguments: tuple[str, ...] = ()) -> Awaited:
+def awaited(workers: Iterable[str], seconds: float) -> Awaited:
     """What --workers means. Raises UsageError."""
     places = []
     for text in workers:
@@ -56,7 +56,7 @@ def awaited(workers: Iterable[str], seconds: float, arguments: tuple[str, ...] =
             raise UsageError(f"--workers {text} is not a kind of workers", code=Code.U038, hint=hint)
         kind, address = filter(None, found.groups())
         places.append((kind, address))
-    return Awaited(tuple(places), seconds, arguments)
+    return Awaited(tuple(places), seconds)
 
 
 @dataclass(frozen=True, slots=True)

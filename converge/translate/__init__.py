@@ -43,9 +43,9 @@ HANDLERS = (arithmetic, choices, compare, dates, json_)
 """Modules that register their handlers when they are imported."""
 
 
-def translate(text: str, columns: Columns, context: Context | None = None) -> Term:
+def translate(text: str, columns: Columns, context: Context) -> Term:
     """A scalar expression, with the SQL of what MySQL shows. Raises Untranslatable."""
-    value = Translator(columns, context or Context()).value(parse_expression(text))
+    value = Translator(columns, context).value(parse_expression(text))
     computed = value.kind == "bool" and not value.source
     return replace(value, sql=f"{value.sql}::int" if computed else value.shown())
 
@@ -55,15 +55,12 @@ def translate_condition(text: str, columns: Columns, context: Context) -> str:
     return Translator(columns, context).truth(parse_expression(text))
 
 
-def translate_stored(
-    text: str, to: str, column: Column | None, columns: Columns | None = None, context: Context | None = None
-) -> str:
-    """An expression as a column of the PostgreSQL type `to` stores it; a default reads no `columns`.
+def translate_stored(text: str, to: str, column: Column | None, columns: Columns, context: Context) -> str:
+    """An expression as a column of the PostgreSQL type `to` stores it.
 
     Raises Untranslatable.
     """
-    context = context or Context()
-    value = Translator(columns or Columns(), context).value(parse_expression(text))
+    value = Translator(columns, context).value(parse_expression(text))
     return stored(value, to, context, column)
 
 
