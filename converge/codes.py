@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+
+from converge.resources import toml
 
 if TYPE_CHECKING:
     # Type checkers know what a call of this class makes, and not what one of a class derived from it does.
@@ -93,5 +93,5 @@ def explained(code: Code) -> Entry:
 @cache
 def registry() -> Mapping[Code, Entry]:
     """The entry of each code, in their order."""
-    document = tomllib.loads(files("converge").joinpath("codes.toml").read_text("utf-8"))
-    return {Code(code): Entry(tuple(entry.pop("severity")), **entry) for code, entry in document.items()}
+    entries = toml("converge", "codes").items()
+    return {Code(code): Entry(**entry | {"severity": tuple(entry["severity"])}) for code, entry in entries}

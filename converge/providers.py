@@ -7,12 +7,12 @@ private names hide it.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
+
+from converge.resources import toml
 
 if TYPE_CHECKING:
     import psycopg
@@ -62,18 +62,13 @@ def providers() -> tuple[Provider, ...]:
     """All that are known, in the order in which they are asked."""
     return tuple(
         Provider(**entry | {"signs": tuple(entry["signs"]), "sources": tuple(entry["sources"])})
-        for entry in _document()["provider"]
+        for entry in toml("converge", "providers")["provider"]
     )
 
 
 def pages() -> dict[str, str]:
     """The title of each page."""
-    return dict(_document()["pages"])
-
-
-@cache
-def _document() -> dict[str, Any]:
-    return tomllib.loads(files("converge").joinpath("providers.toml").read_text("utf-8"))
+    return dict(toml("converge", "providers")["pages"])
 
 
 def recognize(side: Side, lines: Iterable[str], *, support: Support | None = None) -> Provider | None:

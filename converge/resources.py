@@ -1,8 +1,10 @@
-"""Queries in the package, `schema_maps/` and `migrations/` in the wheel or beside it; the module for zstd."""
+"""TOML and SQL files of the package, `schema_maps/` and `migrations/` in the wheel or beside it; zstd."""
 
 from __future__ import annotations
 
 import importlib
+import tomllib
+from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +25,18 @@ def folder(name: str) -> Path:
 def sql(package: str, name: str) -> str:
     """The query of this name in the package's folder `queries`."""
     return files(package).joinpath("queries", f"{name}.sql").read_text("utf-8")
+
+
+@cache
+def toml(package: str, name: str) -> dict[str, Any]:
+    """The document of this name beside the package's modules, for all callers the same one."""
+    return tomllib.loads(files(package).joinpath(f"{name}.toml").read_text("utf-8"))
+
+
+@cache
+def schema_map(name: str) -> dict[str, Any]:
+    """The document of this name in `schema_maps/`, for all callers the same one."""
+    return tomllib.loads((folder("schema_maps") / f"{name}.toml").read_text("utf-8"))
 
 
 def zstd() -> Any:

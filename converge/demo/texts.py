@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
-from importlib.resources import files
 from random import Random
 
-_TEXTS = tomllib.loads(files("converge.demo").joinpath("texts.toml").read_text("utf-8"))
+from converge.resources import toml
+
+_TEXTS = toml("converge.demo", "texts")
 _WORDS: list[str] = _TEXTS["words"].split()
 _LATIN1: list[str] = _TEXTS["latin1"]
 _DOCUMENTS: list[str] = _TEXTS["documents"]

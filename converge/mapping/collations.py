@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
-from typing import Any
 
-from converge.resources import folder
+from converge.resources import schema_map
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +17,16 @@ class Collation:
     note: str
 
 
-@cache
-def _document() -> dict[str, Any]:
-    return tomllib.loads((folder("schema_maps") / "collations.toml").read_text("utf-8"))
-
-
 def counterpart(name: str) -> Collation | None:
     """What is known of a MySQL collation; None when nothing is."""
-    known = (Collation(**entry) for entry in _document()["collation"])
+    known = (Collation(**entry) for entry in schema_map("collations")["collation"])
     return next((one for one in known if fnmatchcase(name, one.match)), None)
 
 
 def compared_like(locale: str) -> str:
     """MySQL expression that makes a utf8mb4 text ``{}`` compare as ICU does in this locale."""
     language = locale.partition("-")[0]
-    name = f"utf8mb4_{language}_0900" if language in _document()["languages"] else "utf8mb4_0900"
+    name = f"utf8mb4_{language}_0900" if language in schema_map("collations")["languages"] else "utf8mb4_0900"
     if re.search("ks-level1|colStrength=primary", locale):
         return f"{{}} COLLATE {name}_ai_ci"
     if re.search("ks-level2|colStrength=secondary", locale):

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.resources import files
 from itertools import count
-from typing import Any
 
 from converge.codes import Code
 from converge.model.catalog import Column, Parameter, Routine, Table
@@ -19,6 +14,7 @@ from converge.model.port import Port, Work
 from converge.model.quote import fit, pg_name, pg_text
 from converge.planner.draft import Draft
 from converge.planner.target_types import common_type
+from converge.resources import toml
 from converge.types import family_of
 
 _NOT_TRANSLATED = "its code is not translated"
@@ -127,18 +123,6 @@ def _offset(zone: str) -> timedelta | None:
 # ---- the estimate ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    sizes: tuple[dict[str, Any], ...]
-    constructs: tuple[dict[str, Any], ...]
-
-
-@cache
-def _rules() -> _Rules:
-    document = tomllib.loads(files("converge.planner").joinpath("porting.toml").read_text("utf-8"))
-    return _Rules(tuple(document["size"]), tuple(document["construct"]))
-
-
 def _estimate(text: str) -> tuple[int, tuple[Work, ...]]:
     """The lines of a CREATE statement, and the rules that count in it."""
     statements = _NOT_STATEMENTS.sub("''", text)
@@ -147,9 +131,10 @@ def _estimate(text: str) -> tuple[int, tuple[Work, ...]]:
 
 
 def _counted(statements: str, lines: int) -> Iterator[Work]:
-    size = next(one for one in _rules().sizes if lines <= one["lines"])
+    rules = toml("converge.planner", "porting")
+    size = next(one for one in rules["size"] if lines <= one["lines"])
     yield Work(size["name"], 1, tuple(size["hours"]), size["words"])
-    for one in _rules().constructs:
+    for one in rules["construct"]:
         places = len(re.findall(one["pattern"], statements, re.IGNORECASE | re.DOTALL))
         if places:
             yield Work(one["name"], places, tuple(one["hours"]), one["words"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import Any
+
+from converge.resources import toml
 
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|--[^\n]*|/\*.*?\*/)
@@ -54,7 +54,7 @@ def _capability(functions: Sequence[str] = (), name: str = "", **entry: Any) -> 
     return Capability(name=name or _calls(functions), functions=tuple(functions), **entry)
 
 
-_DOCUMENT = tomllib.loads(files("converge.postgres").joinpath("capabilities.toml").read_text("utf-8"))
+_DOCUMENT = toml("converge.postgres", "capabilities")
 CAPABILITIES = tuple(_capability(**entry) for entry in _DOCUMENT["capability"])
 FUNCTIONS = tuple(name for one in CAPABILITIES for name in one.functions)
 """Names that an older server may have from an extension, or from its users."""

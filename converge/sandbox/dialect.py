@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import pymysql
 
 from converge.codes import Code
+from converge.resources import toml
 from converge.sandbox.dump_split import Statement
 from converge.sandbox.server import DumpError
 
@@ -35,14 +33,8 @@ def refused(error: pymysql.MySQLError, name: str, statement: Statement) -> DumpE
     )
 
 
-@cache
-def _refusals() -> tuple[dict[str, Any], ...]:
-    text = files("converge.sandbox").joinpath("dialect.toml").read_text("utf-8")
-    return tuple(tomllib.loads(text)["refusal"])
-
-
 def _known(number: int, said: str) -> dict[str, Any] | None:
-    fitting = (one for one in _refusals() if one["error"] == number)
+    fitting = (one for one in toml("converge.sandbox", "dialect")["refusal"] if one["error"] == number)
     return next((one for one in fitting if re.search(one.get("words", ""), said, re.IGNORECASE)), None)
 
 
@@ -53,7 +45,7 @@ def require_loadable(name: str, statement: Statement, limit: int) -> None:
     """
     what = fix = ""
     if (size := len(statement.text)) >= limit:
-        (large,) = (one for one in _refusals() if one["error"] == _LARGE)
+        (large,) = (one for one in toml("converge.sandbox", "dialect")["refusal"] if one["error"] == _LARGE)
         what, fix = f"{large['what']}: {size:,} bytes, and max_allowed_packet is {limit:,}", large["fix"]
     elif found := _MULTI_BYTE.match(statement.text):
         what = f"the character set {found[1].decode()}, in which a byte of a character may be a backslash"

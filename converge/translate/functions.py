@@ -9,7 +9,6 @@ second one takes any integer, brings it to PostgreSQL's `int`, and fills its tem
 
 from __future__ import annotations
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from operator import attrgetter
 from typing import Any, cast
 
 from converge.model.words import counted
-from converge.resources import folder
+from converge.resources import schema_map
 from converge.translate import collate
 from converge.translate.context import Context, Untranslatable, refuse_if
 from converge.translate.term import INTEGERS, NUMBERS, TIMES, Kind, Term, refuse_volatile
@@ -67,7 +66,7 @@ class Function:
 @cache
 def functions() -> tuple[Function, ...]:
     """All forms, in the order of the file: the first that fits is taken."""
-    return tuple(_function(**entry) for entry in _document()["function"])
+    return tuple(_function(**entry) for entry in schema_map("functions")["function"])
 
 
 @cache
@@ -83,12 +82,9 @@ def by_name() -> dict[str, tuple[Function, ...]]:
 @cache
 def date_formats() -> dict[str, tuple[str, str]]:
     """DATE_FORMAT's specifiers: to_char's pattern, and an immutable expression with {0} for the time."""
-    return {code: (form["to_char"], form["immutable"]) for code, form in _document()["format"].items()}
-
-
-@cache
-def _document() -> dict[str, Any]:
-    return tomllib.loads((folder("schema_maps") / "functions.toml").read_text("utf-8"))
+    return {
+        code: (form["to_char"], form["immutable"]) for code, form in schema_map("functions")["format"].items()
+    }
 
 
 def _function(name: list[str], args: list[str], examples: list[str], **others: Any) -> Function:

@@ -7,13 +7,12 @@ copy and of the comparison alike, so what it did is mirrored there and counted.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 
 from converge.codes import Code
 from converge.model.finding import Severity
+from converge.resources import toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,8 @@ class Kind:
 
 
 def _kinds() -> Mapping[str, Kind]:
-    entries = tomllib.loads(files("converge.types").joinpath("traps.toml").read_text("utf-8"))
-    return {name: Kind(**entry | {"code": Code(entry["code"])}) for name, entry in entries.items()}
+    entries = toml("converge.types", "traps").items()
+    return {name: Kind(**entry | {"code": Code(entry["code"])}) for name, entry in entries}
 
 
 KINDS = _kinds()
