@@ -18,10 +18,10 @@ import psycopg
 
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
-from converge.model.words import counted
+from converge.model.words import counted, utc_now
 from converge.postgres.activity import Course, joined, sessions
 from converge.postgres.connect import connect
-from converge.report.words import now, one_line, proof_age, seconds, short, size
+from converge.report.words import one_line, proof_age, seconds, short, size
 from converge.run.connections import explained
 
 _RATE_SECONDS = 60.0
@@ -66,7 +66,7 @@ def _documents(target: Endpoint, read: Read, interval: float) -> Iterator[Docume
             run, found, moment = read(connection), sessions(connection), time.monotonic()
             if run is None:
                 yield head("status", "never run") | {
-                    "time": now(),
+                    "time": utc_now(),
                     "run": None,
                     "workers": [],
                     "sessions": found,
@@ -98,7 +98,7 @@ def _document(
     rate = (copied - before) / (moment - began) if copied > before else None
     estimated = max(course["bytes_estimated"], copied)
     return head("status", run["verdict"] or run["state"]) | {
-        "time": now(),
+        "time": utc_now(),
         "run": run,
         **course,
         "rows": run["rows"] + sum(one["rows"] or 0 for one in own),

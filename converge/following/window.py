@@ -7,7 +7,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from pymysql.connections import Connection
@@ -24,6 +23,7 @@ from converge.model.log import LogPosition
 from converge.model.plan import Plan
 from converge.model.quote import pg_name
 from converge.model.result import Result
+from converge.model.words import utc_now
 from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.log import writers
 from converge.postgres.existing import read_existing
@@ -176,7 +176,7 @@ class Closing:
         certificate = {
             "converge": 1,
             "command": "cutover",
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "at": utc_now(),
             "source": self.result.source,
             "target": self.result.target,
             "run": self.open_.run.id,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 
 from converge import sandbox
 from converge.errors import ConvergeError
@@ -18,6 +17,7 @@ from converge.matrix.steps import Steps
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.model.finding import Finding
+from converge.model.words import utc_now
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.privileges import missing_select, read_privileges
@@ -35,14 +35,14 @@ def run_matrix(request: Request, cells: Sequence[Cell]) -> Matrix:
     Raises UsageError for maps and tables that are not there, SourceError when the source cannot be reached.
     """
     load(request.options.maps)
-    began, now = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    began, at = time.monotonic(), utc_now()
     with explained(request.source, None), connect_source(request.source) as source:
         version = str(vars(source)["server_version"])
         _require_tables(source, request)
     with _servers(cells, request.emit) as started:
         for cell, (seconds, error) in zip(cells, started, strict=True):
             _run(request, cell, seconds, error)
-    return compared(Matrix(str(request.source), version, now, time.monotonic() - began, tuple(cells)))
+    return compared(Matrix(str(request.source), version, at, time.monotonic() - began, tuple(cells)))
 
 
 def _require_tables(source: WatchedConnection, request: Request) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from converge.codes import Code
@@ -15,7 +14,7 @@ from converge.model.finding import Finding, count_losses
 from converge.model.plan import Outcome
 from converge.model.recorded import decode
 from converge.model.rehearsal import Fingerprint
-from converge.model.words import said
+from converge.model.words import said, utc_now
 
 Stand = Literal["still", "moved", "not known"]
 Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "interrupted", "ready"]
@@ -201,10 +200,6 @@ def _pairs(counts: Sequence[int]) -> list[int]:
     return [sum(counts[place : place + 2]) for place in range(0, len(counts), 2)]
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 @dataclass
 class Result:
     command: str
@@ -212,7 +207,7 @@ class Result:
     target: str
     source_version: str = ""
     target_version: str = ""
-    started: str = field(default_factory=_now)
+    started: str = field(default_factory=utc_now)
     """ISO 8601 in UTC."""
     verdict: Verdict = "failed"
     snapshot: str | None = None

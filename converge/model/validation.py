@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from converge.model.documents import document
+from converge.model.words import utc_now
 
 MOST_DEVIATIONS = 100
 """A table's deviations beyond this are counted and not listed."""
@@ -82,7 +82,7 @@ class Validation:
     copied: str = ""
     """How, in words."""
     server_version: str = ""
-    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    started: str = field(default_factory=utc_now)
     verdict: Verdict = "failed"
     failure: str = ""
     """Why it did not come to its end."""

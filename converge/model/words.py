@@ -1,8 +1,15 @@
-"""Numbers of things in words, singular or plural."""
+"""Numbers of things and times in words."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 _SINGULAR = {"are": "is", "were": "was", "have": "has", "do": "does"}
+
+
+def utc_now() -> str:
+    """ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def counted(count: int, one: str, more: str = "") -> str:

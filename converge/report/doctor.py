@@ -11,7 +11,7 @@ from typing import Any
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.facts import Diagnosis, SourceFacts, TargetFacts, Tls
-from converge.model.words import counted
+from converge.model.words import counted, utc_now
 from converge.postgres.capabilities import CAPABILITIES, major
 from converge.report.document import (
     Block,
@@ -29,7 +29,7 @@ from converge.report.document import (
 )
 from converge.report.findings import Findings, findings
 from converge.report.text import brief, fitted, on_terminal, to_text
-from converge.report.words import Tone, blocked_words, for_people, moment, now, size
+from converge.report.words import Tone, blocked_words, for_people, moment, size
 
 Line = tuple[str, str]
 _SETTINGS = (
@@ -56,7 +56,7 @@ def doctor_document(found: Diagnosis) -> Document:
     return Document(
         "doctor",
         subject(str(found.source or ""), str(found.target or "")),
-        (moment(now()), " → ".join(filter(None, known))),
+        (moment(utc_now()), " → ".join(filter(None, known))),
         _verdict(found),
         (
             toned(counts["block"], "blocker", tone="bad"),

@@ -15,7 +15,7 @@ from converge.model.plan import Phase, Plan
 from converge.model.port import all_work, hours
 from converge.model.quote import pg_name
 from converge.model.rehearsal import Drift
-from converge.model.words import counted
+from converge.model.words import counted, utc_now
 from converge.report.charts import size_bars
 from converge.report.document import (
     Cell,
@@ -44,7 +44,6 @@ from converge.report.words import (
     for_people,
     missing_words,
     moment,
-    now,
     seconds,
     size,
     visible,
@@ -68,7 +67,7 @@ def plan_document(plan: Plan) -> Document:
     return Document(
         "plan",
         subject(plan.source, plan.target or f"PostgreSQL {plan.target_version}"),
-        (moment(now()), f"MySQL {plan.source_version} → PostgreSQL {plan.target_version}"),
+        (moment(utc_now()), f"MySQL {plan.source_version} → PostgreSQL {plan.target_version}"),
         plan_verdict(plan),
         _figures(plan),
         (

@@ -49,11 +49,6 @@ def proof_age(proof: Mapping[str, Any]) -> str:
     return f"verified, {counted(int(age), unit)} old"
 
 
-def now() -> str:
-    """The time in UTC, as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def moment(started: str) -> str:
     """An ISO 8601 time in UTC: ``2026-03-01 10:20:30 UTC``."""
     return started.replace("T", " ").replace("+00:00", " UTC")

@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.revision import Direction, Revision
+from converge.model.words import utc_now
 from converge.revisions.folder import Folder, writing
 
 
@@ -59,8 +59,7 @@ def record(
         else known[way]
         for way in directions
     }
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    passed = Record(revision.id, digest(revision), shown, at, database, server_version)
+    passed = Record(revision.id, digest(revision), shown, utc_now(), database, server_version)
     path = _path(folder, revision.id)
     with writing(path):
         path.parent.mkdir(exist_ok=True)
