@@ -31,7 +31,7 @@ from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_evidence
 from converge.postgres.ledger import Ledger, upgrade
-from converge.postgres.saved import drop_saved, merge, save, saved_table
+from converge.postgres.saved import merge, save, saved_table
 from converge.run.recover import recover, require_rolled_back
 from converge.sandbox import Server
 
@@ -152,7 +152,7 @@ def _put_back(before: Existing) -> Iterator[Step]:
     yield from (run_sql(*index.restore[1:]) for index in removable(tables) if index.restore[1:])
     yield from (run_sql(statement) for key in keys for statement in key.restore)
     yield from (run_sql(key.validate) for key in keys if key.validate)
-    yield run_sql(drop_saved("app", tables["hollow"].name))
+    yield run_sql(f"DROP TABLE IF EXISTS {saved_table('app', tables['hollow'].name)}")
     for table in tables.values():
         for trigger in table.triggers:
             yield run_sql(trigger.switch(table.quoted, trigger.enabled))

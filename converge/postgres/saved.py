@@ -95,16 +95,6 @@ def _listed(columns: Sequence[str]) -> tuple[str, str]:
     return ", ".join(names), ", ".join(f"{name}::text" for name in names)
 
 
-def drop_saved(schema: str, table: str) -> str:
-    """Removes the saved rows, when they are where they belong."""
-    return f"DROP TABLE IF EXISTS {saved_table(schema, table)}"
-
-
-def drop_kept(schema: str, table: str) -> str:
-    """Forgets which rows a merge has kept."""
-    return f"DROP TABLE IF EXISTS {kept_table(schema, table)}"
-
-
 def has_kept(connection: psycopg.Connection[Any], schema: str, table: str) -> bool:
     """Whether there are rows that a merge has kept."""
     kept = kept_table(schema, table)

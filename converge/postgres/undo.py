@@ -19,7 +19,7 @@ from converge.model.quote import pg_name
 from converge.model.recovery import LoadRun, Part
 from converge.model.words import counted
 from converge.postgres.existing import read_existing
-from converge.postgres.saved import drop_kept, drop_saved, exists, put_back, saved_table
+from converge.postgres.saved import exists, kept_table, put_back, saved_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +210,8 @@ class Undo:
                 do(f"TRUNCATE {table.quoted}".encode())
             if rows.saved is not None:
                 do(put_back(self._schema, table).encode())
-                do(drop_saved(self._schema, table.name).encode())
-            do(drop_kept(self._schema, table.name).encode())
+                do(f"DROP TABLE IF EXISTS {saved_table(self._schema, table.name)}".encode())
+            do(f"DROP TABLE IF EXISTS {kept_table(self._schema, table.name)}".encode())
         return rows
 
     def _do(self, part: Part | None, object_: str, *statements: str) -> Done:

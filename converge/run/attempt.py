@@ -29,7 +29,7 @@ from converge.postgres.history import missing_tables
 from converge.postgres.ledger import Ledger
 from converge.postgres.made import changed_since, record_schema, set_next_values
 from converge.postgres.recorded import record_there
-from converge.postgres.saved import drop_kept, drop_saved, has_kept
+from converge.postgres.saved import has_kept, kept_table, saved_table
 from converge.run import recheck
 from converge.run.blockers import drop, drop_left_over, empty
 from converge.run.build import Builder
@@ -325,6 +325,7 @@ class Run:
             self.ledger.set_state("finished", report=self.result.to_json())
             for table in self.plan.tables:
                 if table.rows and not self.result.rejects:
-                    self.postgres.execute(drop_saved(self.plan.schema, table.target).encode())
-                    if not has_kept(self.postgres, self.plan.schema, table.target):
-                        self.postgres.execute(drop_kept(self.plan.schema, table.target).encode())
+                    name = self.plan.schema, table.target
+                    self.postgres.execute(f"DROP TABLE IF EXISTS {saved_table(*name)}".encode())
+                    if not has_kept(self.postgres, *name):
+                        self.postgres.execute(f"DROP TABLE IF EXISTS {kept_table(*name)}".encode())

@@ -35,7 +35,7 @@ from converge.postgres.history import last_run, require_ledger, result_of
 from converge.postgres.ledger import Ledger, require_run, require_same, upgrade
 from converge.postgres.lock import lock
 from converge.postgres.recorded import last_recorded, record_plan
-from converge.postgres.saved import drop_saved
+from converge.postgres.saved import saved_table
 from converge.postgres.target import Target
 from converge.run.attempt import Job, MigrateOptions, Run
 from converge.run.blockers import check_plan, check_target
@@ -244,8 +244,9 @@ class _Attempt:
             if not options.resume:
                 if prepared.plan.mode == "load":
                     # Rows that an earlier load had set aside, which ends here: it can no longer be resumed.
-                    drops = (drop_saved(prepared.plan.schema, one.target) for one in prepared.plan.tables)
-                    prepared.target.execute(";\n".join(drops).encode())
+                    names = [saved_table(prepared.plan.schema, one.target) for one in prepared.plan.tables]
+                    drops = ";\n".join(f"DROP TABLE IF EXISTS {name}" for name in names)
+                    prepared.target.execute(drops.encode())
                 record_plan(prepared.target, ledger.run_id, options.common.recorded, prepared.plan)
         return Run(job, prepared, ledger)
 
