@@ -25,8 +25,8 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import number as my_number
 from converge.mysql.digest import row_digest as my_row_digest
 from converge.mysql.query import fetch
-from converge.mysql.rows import marked, select_text, stream, whole_rows
-from converge.postgres.copy import copy_statement, encode, fields, write
+from converge.mysql.rows import select_text, stream, whole_rows
+from converge.postgres.copy import copy_statement, encoder, fields, write
 from converge.postgres.digest import number as pg_number
 from converge.postgres.digest import row_digest as pg_row_digest
 from converge.postgres.errors import explain, is_of_value
@@ -189,11 +189,10 @@ class Dirty:
         those that it cannot have: where there is a row of such a key, the row is refused."""
         made = ",".join(map(table.key_text, keys))
         parts = [part for _, read in stream(source, f"SELECT CONCAT({made})") for part in read]
-        block = encode(parts) if marked(table.key_plan) else b"".join(parts)
         copy = f"COPY {_keys_table(table.number)} ({table.keys},{MOVED},{CHANGED}) FROM STDIN"
         try:
             with self._target.transaction():
-                write(self._target, copy, [block])
+                write(self._target, copy, [encoder(marked=table.key_plan.marked)(parts)])
         except (psycopg.DataError, psycopg.IntegrityError):
             half = len(keys) // 2
             for some in filter(None, (keys[:half], keys[half:])) if half else ():
@@ -201,7 +200,7 @@ class Dirty:
 
     def _copy_rows(self, source: WatchedConnection, table: Followed, keys: Sequence[Sequence[str]]) -> None:
         plan = table.row_plan
-        encoded = encode if marked(plan) else b"".join
+        encoded = encoder(marked=plan.marked)
         query = f"{select_text(plan)}{table.where(keys)}"
         reads = stream(source, query)
         copy = f"COPY {_rows_table(table.number)} ({table.columns},{DIGEST},{CHANGED}) FROM STDIN"
@@ -329,7 +328,7 @@ class Dirty:
             # A row may be here twice, found by two keys. Others that the target takes for equal are refused.
             rows = f"SELECT DISTINCT ON ({table.exact_keys}) {table.columns} FROM {_rows_table(table.number)}"
             return self._target.execute(f"{insert} {rows}".encode()).rowcount
-        encoded = encode if marked(plan) else b"".join
+        encoded = encoder(marked=plan.marked)
         reads = stream(source, select_text(plan))
         copied = write(self._target, copy_statement(schema, plan), (encoded(parts) for _, parts in reads))
         digest = my_number(my_row_digest(plan))

@@ -115,6 +115,11 @@ class TablePlan:
         """The columns that COPY fills; the target computes the others."""
         return tuple(column for column in self.columns if column.generated is None)
 
+    @property
+    def marked(self) -> bool:
+        """Whether the fields of its rows end in marks: a value may have a character that COPY escapes."""
+        return any(column.special for column in self.copied)
+
 
 WHOLE = -1
 """All columns, among `Computed.undefined`."""

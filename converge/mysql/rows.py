@@ -47,15 +47,10 @@ def select_text(table: TablePlan) -> str:
     if not columns:
         # The target computes every column of it, so a row is an empty line.
         return f"SELECT '\\n' FROM {my_name(table.source)}"
-    value, null, last_value, last_null = MARKED if marked(table) else PLAIN
+    value, null, last_value, last_null = MARKED if table.marked else PLAIN
     fields = [_field(column, value, null) for column in columns[:-1]]
     fields.append(_field(columns[-1], last_value, last_null))
     return f"SELECT CONCAT({','.join(fields)}) FROM {my_name(table.source)}"
-
-
-def marked(table: TablePlan) -> bool:
-    """Whether the client must escape this table's rows."""
-    return any(column.special for column in table.copied)
 
 
 def where(key: Sequence[str], part: Range) -> str:

@@ -17,7 +17,7 @@ compared after each chunk. As examples (`·` is a tab, `¶` a line end):
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -41,6 +41,15 @@ _STEPS = (
     (b"\xfd", b"\n"),
     (b"\xfc", b"\\N\n"),
 )
+
+
+Encode = Callable[[Iterable[bytes]], bytes]
+"""What makes COPY text of rows, or of pieces of rows, as the source gives them."""
+
+
+def encoder(*, marked: bool) -> Encode:
+    """For rows that are marked; the others are COPY text already."""
+    return encode if marked else b"".join
 
 
 def encode(parts: Iterable[bytes]) -> bytes:

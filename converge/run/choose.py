@@ -20,8 +20,8 @@ from converge.model.table_plan import TablePlan
 from converge.model.words import said
 from converge.model.work import Differing, Fetched, FetchTask, FindTask, Repaired
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.rows import marked, select_text, stream
-from converge.postgres.copy import encode
+from converge.mysql.rows import select_text, stream
+from converge.postgres.copy import encoder
 from converge.postgres.digest import number as as_number
 from converge.postgres.digest import row_digest, rows_of
 from converge.run.relation import identities_at_once, identity_digests, of_table, row_digests
@@ -91,7 +91,7 @@ def _versions(
 def fetch(source: WatchedConnection, task: FetchTask) -> Fetched:
     """Writes the COPY text of the source's rows of these keys and this range, under the worker's snapshot."""
     query = f"{select_text(task.table)}{task.part} AND {digests_of(task.schema, task.table)[0]} IN"
-    encoded = encode if marked(task.table) else b"".join
+    encoded = encoder(marked=task.table.marked)
     at_once = identities_at_once(source, _AT_ONCE)
     read = 0
     with Path(task.keys).open(encoding="ascii") as lines, Path(task.file).open("wb") as file:

@@ -12,7 +12,7 @@ from converge.model.plan import Plan
 from converge.model.result import Pace, TableResult
 from converge.model.table_plan import TablePlan
 from converge.model.work import Copied, CopyTask
-from converge.mysql.rows import marked, select_text, where
+from converge.mysql.rows import select_text, where
 from converge.postgres.copy import copy_statement
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.run.rejects import too_many
@@ -138,7 +138,7 @@ class Copy:
                     number=chunk.number,
                     query=select + where(table.key, chunk.part),
                     copy=copy_statement(self.plan.schema, table),
-                    marked=marked(table),
+                    marked=table.marked,
                     columns=tuple((column.source, column.target) for column in table.copied),
                     key=table.key,
                     most_rejects=self.most_rejects,

@@ -8,7 +8,7 @@ The chunk is then copied without them, in one transaction with their entries in 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import psycopg
@@ -17,14 +17,12 @@ from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.result import Reject
 from converge.model.work import CopyTask
-from converge.postgres.copy import fields, write
+from converge.postgres.copy import Encode, fields, write
 from converge.types.sql import own_bytes
 
 _SHOWN_BYTES = 64 * 1024
 # Lines of the value's own type, as of JSON, may come first.
 _COLUMN = re.compile(r"^COPY .*?, line \d+, column (?P<name>.*?)(?:: .*)?\Z", re.DOTALL | re.MULTILINE)
-
-Encode = Callable[[list[bytes]], bytes]
 
 
 def is_bad_row(error: Exception) -> bool:

@@ -50,12 +50,12 @@ from converge.mysql import connect as mysql
 from converge.mysql.rows import NullRow, Read, require_uncut, stream, whole_rows
 from converge.mysql.snapshot import begin
 from converge.postgres import connect as postgres
-from converge.postgres.copy import claim, encode, enter, rolled_back, write
+from converge.postgres.copy import claim, encoder, enter, rolled_back, write
 from converge.run.checks import carry_out
 from converge.run.choose import choose, fetch
 from converge.run.connections import DRIVER_ERRORS, explain, explained
 from converge.run.drill_down import Drill
-from converge.run.rejects import Encode, find, is_bad_row
+from converge.run.rejects import find, is_bad_row
 from converge.run.replace import replace_rows
 from converge.run.retry import CHUNK_TRIES, passes, pauses
 from converge.run.suspects import records
@@ -114,7 +114,9 @@ class Worker:
                 raise
         self._take_back(task)
         self._reading = stream(self.source, task.query)
-        return self._chunk(task, find(self.target, task, whole_rows(self._reading), _encoder(task)))
+        return self._chunk(
+            task, find(self.target, task, whole_rows(self._reading), encoder(marked=task.marked))
+        )
 
     def _chunk(self, task: CopyTask, bad: Sequence[tuple[bytes, Reject]]) -> Copied:
         started = time.monotonic()
@@ -215,7 +217,7 @@ class Worker:
 
         Takes the rows out of `without` that it leaves out.
         """
-        encoded = _encoder(task)
+        encoded = encoder(marked=task.marked)
         started = time.monotonic()
         self._told = (0, 0)
         self._reading = stream(self.source, task.query)
@@ -251,10 +253,6 @@ class Worker:
         explained = explain(error, self._source_at, self._target_at)
         explained.message = where + explained.message
         return explained
-
-
-def _encoder(task: CopyTask) -> Encode:
-    return encode if task.marked else b"".join
 
 
 def _others(reads: Iterable[Read], without: Counter[bytes]) -> Iterator[Read]:
