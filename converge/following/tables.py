@@ -27,7 +27,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import changed_keys, has_two_spellings, row_digest
 from converge.mysql.digest import number as digest_number
 from converge.mysql.query import fetch
-from converge.mysql.rows import select_text
+from converge.mysql.rows import row_text
 from converge.postgres.saved import is_whole
 from converge.types.sql import base_name
 
@@ -278,14 +278,13 @@ def _followed(
     made = Followed(
         number, table, own, watched, found, texts, held=held, changed=changed, hidden=hidden, spelled=spelled
     )  # fmt: skip
-    rows = my_name(table.source)
-    expression = select_text(made.key_plan).removeprefix("SELECT ").removesuffix(f" FROM {rows}")
+    expression = row_text(made.key_plan)
     places = {my_name(name): place for place, name in enumerate((*table.key, _FLAG.source))}
     parts = re.split("(" + "|".join(map(re.escape, places)) + ")", expression)
     try:
         # A map may make a key of other columns, too.
         listed = ",".join([*map(my_name, table.key), f"1 AS {_FLAG.read}"])
-        query = f"SELECT {expression} FROM (SELECT {listed} FROM {rows} LIMIT 0) AS k"
+        query = f"SELECT {expression} FROM (SELECT {listed} FROM {my_name(table.source)} LIMIT 0) AS k"
         fetch(source, query)
     except pymysql.err.MySQLError:
         return whole

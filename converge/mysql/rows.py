@@ -43,14 +43,19 @@ MARKED = ("0xFF", "0xFE", "0xFD", "0xFC")
 
 def select_text(table: TablePlan) -> str:
     """The SELECT without its range: one column that holds the whole row."""
+    return f"SELECT {row_text(table)} FROM {my_name(table.source)}"
+
+
+def row_text(table: TablePlan) -> str:
+    """The expression of a row's text."""
     columns = table.copied
     if not columns:
         # The target computes every column of it, so a row is an empty line.
-        return f"SELECT '\\n' FROM {my_name(table.source)}"
+        return "'\\n'"
     value, null, last_value, last_null = MARKED if table.marked else PLAIN
     fields = [_field(column, value, null) for column in columns[:-1]]
     fields.append(_field(columns[-1], last_value, last_null))
-    return f"SELECT CONCAT({','.join(fields)}) FROM {my_name(table.source)}"
+    return f"CONCAT({','.join(fields)})"
 
 
 def where(key: Sequence[str], part: Range) -> str:
