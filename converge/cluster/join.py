@@ -39,7 +39,7 @@ from converge.model.work import Copied
 from converge.mysql.query import fetch
 from converge.postgres.connect import connect
 from converge.postgres.lock import ALIVE
-from converge.postgres.query import value
+from converge.postgres.query import exists, value
 from converge.run.connections import connect_source, explained
 from converge.run.workers import Workers
 
@@ -109,7 +109,7 @@ def _await(
     )
     while True:
         row = None
-        if value(ledger, "SELECT to_regclass('converge.worker')") is not None:
+        if exists(ledger, "converge.worker"):
             row = ledger.execute(query.encode(), {"run": run}).fetchone()
         if row is not None:
             found, state, joins, alive = row

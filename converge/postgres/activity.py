@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from converge.postgres.lock import BUILDER
-from converge.postgres.query import value
+from converge.postgres.query import exists
 from converge.resources import sql
 
 _NAMES = ["converge", BUILDER]
@@ -24,7 +24,7 @@ def sessions(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
 
 def joined(connection: psycopg.Connection[Any], run: int) -> list[dict[str, Any]]:
     """The workers of other machines that the run has, or had in its last attempt."""
-    if value(connection, "SELECT to_regclass('converge.worker')") is None:
+    if not exists(connection, "converge.worker"):
         return []  # an older ledger
     query = (
         "SELECT w.id, host, jobs, tasks, rows, bytes, left_at::text, reason FROM converge.worker w "

@@ -14,7 +14,7 @@ from converge.errors import BlockedError
 from converge.model.log import LogPosition
 from converge.model.recorded import decode
 from converge.postgres.ledger import BEGUN
-from converge.postgres.query import value
+from converge.postgres.query import exists, value
 
 # The proof as a whole is as old as that of the table which was compared first.
 _PROOF = """
@@ -58,7 +58,7 @@ class Following:
 
 def read_following(connection: psycopg.Connection[Any], run: int) -> Following | None:
     """The row of a run; None where its place in the log is not known, or the ledger is an older one."""
-    if not value(connection, "SELECT to_regclass('converge.follow') IS NOT NULL"):
+    if not exists(connection, "converge.follow"):
         return None
     row = value(connection, "SELECT to_jsonb(f) FROM converge.follow f WHERE run_id = %s", (run,))
     return None if row is None else decode(Following, row)
@@ -69,7 +69,7 @@ def cut_over_at(
 ) -> str | None:
     """When the first of these tables of the target became the application's by a cutover; None where none
     has, or where a later run has made or emptied it."""
-    if not value(connection, "SELECT to_regclass('converge.follow') IS NOT NULL"):
+    if not exists(connection, "converge.follow"):
         return None
     at: str | None = value(connection, _CUT_OVER, {"schema": schema, "tables": [*tables], "resumed": resumed})
     return at
@@ -102,7 +102,7 @@ def following_now(connection: psycopg.Connection[Any], run: int) -> dict[str, An
     if not value(connection, readable):
         return None
     more = "'lag', extract(epoch FROM clock_timestamp() - seen_at)"
-    if value(connection, "SELECT to_regclass('converge.proven') IS NOT NULL"):
+    if exists(connection, "converge.proven"):
         more += f", 'proof', ({_PROOF})"
     query = (
         f"SELECT to_jsonb(f) - 'identities' - 'run_id' || jsonb_build_object({more}) "

@@ -26,7 +26,7 @@ from converge.model.result import Reject
 from converge.model.work import Copied
 from converge.postgres.connect import backend, connect
 from converge.postgres.lock import end_leftovers, lock
-from converge.postgres.query import value
+from converge.postgres.query import exists, value
 from converge.postgres.target import is_old, ledger_tables
 from converge.resources import folder
 
@@ -230,7 +230,7 @@ def writers(connection: psycopg.Connection[Any], run: int) -> dict[str, list[str
     """
     own = "WHERE run_id = %(run)s AND xid::text = xmin::text"
     query = f"SELECT source_table, xid::text FROM converge.chunk {own}"
-    if value(connection, "SELECT to_regclass('converge.repair') IS NOT NULL"):
+    if exists(connection, "converge.repair"):
         query += f" UNION SELECT source_table, xid::text FROM converge.repair {own}"
     found = defaultdict[str, list[str]](list)
     for table, xid in connection.execute(query.encode(), {"run": run}):
@@ -289,7 +289,7 @@ def require_run(connection: psycopg.Connection[Any], source: str, schema: str) -
     Raises UsageError where the ledger has none that can be resumed.
     """
     last, hint = None, None
-    if value(connection, "SELECT to_regclass('converge.run') IS NOT NULL"):
+    if exists(connection, "converge.run"):
         last = _last_run(connection, source, schema)
         hint = _other_run(connection, source, schema)
     if last is None or last.state == "recovered":

@@ -39,6 +39,11 @@ def value(connection: psycopg.Connection[Any], query: str, parameters: Any = Non
     return None if row is None else row[0]
 
 
+def exists(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether there is such a relation, by its quoted name."""
+    return bool(value(connection, "SELECT to_regclass(%s) IS NOT NULL", (name,)))
+
+
 def lock_room(connection: psycopg.Connection[Any]) -> int:
     """The locks that all transactions of the server may hold together (manual, "Lock Management")."""
     return int(

@@ -14,7 +14,7 @@ import psycopg
 from converge.model.existing import OwnIndex, OwnTable
 from converge.model.plan import Plan
 from converge.model.quote import fit, pg_name
-from converge.postgres.query import value
+from converge.postgres.query import exists, value
 
 
 def saved_table(schema: str, table: str) -> str:
@@ -111,11 +111,6 @@ def without_idle_merges(connection: psycopg.Connection[Any], plan: Plan) -> Plan
         for one in plan.tables
     )
     return replace(plan, tables=tuple(tables))
-
-
-def exists(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Whether there is such a relation, by its quoted name."""
-    return bool(value(connection, "SELECT to_regclass(%s) IS NOT NULL", (name,)))
 
 
 def _insert(table: OwnTable) -> str:

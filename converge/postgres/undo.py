@@ -19,7 +19,8 @@ from converge.model.quote import pg_name
 from converge.model.recovery import LoadRun, Part
 from converge.model.words import counted
 from converge.postgres.existing import read_existing
-from converge.postgres.saved import exists, kept_table, put_back, saved_table
+from converge.postgres.query import exists
+from converge.postgres.saved import kept_table, put_back, saved_table
 
 
 @dataclass(frozen=True, slots=True)
