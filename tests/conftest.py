@@ -94,14 +94,14 @@ def postgres_175() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session", params=["mysql_8015", "mysql_8033"])
-def mysql(request: pytest.FixtureRequest) -> Server:
+def mysql_any(request: pytest.FixtureRequest) -> Server:
     """Each MySQL in turn."""
     server: Server = request.getfixturevalue(request.param)
     return server
 
 
 @pytest.fixture(scope="session", params=["postgres_14", "postgres_15", "postgres_16", "postgres_175"])
-def postgres(request: pytest.FixtureRequest) -> Server:
+def postgres_any(request: pytest.FixtureRequest) -> Server:
     """Each PostgreSQL in turn."""
     server: Server = request.getfixturevalue(request.param)
     return server

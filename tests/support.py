@@ -165,6 +165,14 @@ def children_of(parent: int) -> list[int]:
     return found
 
 
+def until(what: Callable[[], object]) -> None:
+    """Waits until something holds, a minute at most."""
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def mysql(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """Runs one or more statements and returns the rows of the first."""
     connection = connect_mysql(url, client_flag=CLIENT.MULTI_STATEMENTS)

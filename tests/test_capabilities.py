@@ -16,8 +16,8 @@ from converge.postgres.capabilities import CAPABILITIES, FUNCTIONS, lacking_for,
 from converge.sandbox import Server
 
 
-def test_every_example_works_from_its_version_on_and_is_known_by_its_pattern(postgres: Server) -> None:
-    with psycopg.connect(postgres.database_url("postgres"), autocommit=True) as connection:
+def test_every_example_works_from_its_version_on_and_is_known_by_its_pattern(postgres_any: Server) -> None:
+    with psycopg.connect(postgres_any.database_url("postgres"), autocommit=True) as connection:
         version = connection.info.parameter_status("server_version") or ""
         for one in CAPABILITIES:
             try:

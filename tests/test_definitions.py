@@ -53,12 +53,6 @@ def test_every_kind_of_object_is_written_and_removed(
     there_and_back(wanted, empty, "App s")
 
 
-@pytest.fixture(params=["postgres_14", "postgres_15", "postgres_16", "postgres_175"])
-def postgres_any(request: pytest.FixtureRequest) -> Server:
-    server: Server = request.getfixturevalue(request.param)
-    return server
-
-
 def test_an_applications_schema_with_what_only_15_knows(
     postgres_175: Server, new_postgres_database: NewDatabase
 ) -> None:

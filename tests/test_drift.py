@@ -99,17 +99,12 @@ class Scene(NamedTuple):
         return self.call("check")
 
 
-@pytest.fixture
-def scene(postgres_any: Server, new_postgres_database: NewDatabase, tmp_path: Path) -> Scene:
-    made = Scene(new_postgres_database(postgres_any), folder(tmp_path / "migrations", SCHEMA.strip()))
+@pytest.fixture(params=["postgres_14", "postgres_175"])
+def scene(request: pytest.FixtureRequest, new_postgres_database: NewDatabase, tmp_path: Path) -> Scene:
+    url = new_postgres_database(request.getfixturevalue(request.param))
+    made = Scene(url, folder(tmp_path / "migrations", SCHEMA.strip()))
     run(made.folder, made.url)
     return made
-
-
-@pytest.fixture(params=["postgres_14", "postgres_175"])
-def postgres_any(request: pytest.FixtureRequest) -> Server:
-    server: Server = request.getfixturevalue(request.param)
-    return server
 
 
 def test_what_no_ddl_is_written_for_is_compared(scene: Scene) -> None:

@@ -52,14 +52,14 @@ DOUBLE_MAP = '[[column]]\nmatch = { column = "wide" }\nto = "double precision"\n
 
 
 def test_numbers_whose_text_is_long(
-    mysql: Server,
+    mysql_any: Server,
     postgres_175: Server,
     new_mysql_database: NewDatabase,
     new_postgres_database: NewDatabase,
     tmp_path: Path,
 ) -> None:
     """MySQL gives the text of an expression 22 characters: doubles lost digits, floats seemed to differ."""
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
+    source, target = new_mysql_database(mysql_any), new_postgres_database(postgres_175)
     rows = [
         f"({n}, ABS({value}), ABS({value}) % 1e9, IF(ABS({value}) < 1e38, {value}, 0), f, 'x')"
         for n, value in enumerate(NUMBERS)
@@ -109,10 +109,10 @@ def test_arrays_that_look_like_a_set(
     assert found == {("w", "id=1", "c"), *(("s", f"id={key}", "c") for key in range(len(values)))}
 
 
-def test_the_stored_geometry_has_its_longitude_first(mysql: Server) -> None:
+def test_the_stored_geometry_has_its_longitude_first(mysql_any: Server) -> None:
     """What the copy keeps of a geographic value is ST_AsBinary with axis-order=long-lat."""
     rows = ask(
-        mysql.url,
+        mysql_any.url,
         "SELECT SUBSTRING(HEX(g), 9) = HEX(ST_AsBinary(g, 'axis-order=long-lat')), "
         "SUBSTRING(HEX(g), 9) = HEX(ST_AsBinary(g)) FROM ("
         "SELECT ST_GeomFromText('POINT(48 11)', 4326) AS g "

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
-from support import begun, converge, mysql, postgres
+from support import begun, converge, mysql, postgres, until
 
 from converge.model.endpoint import parse
 from converge.model.event import Event, Said
@@ -21,13 +20,6 @@ INSERT INTO wide WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
     SELECT i, REPEAT(MD5(i), 40) FROM n;
 ANALYZE TABLE wide;
 """
-
-
-def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_run_is_paused_and_goes_on(databases: tuple[str, str]) -> None:

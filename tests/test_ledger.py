@@ -44,8 +44,8 @@ def by_alembic(target: str, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def test_all_ways_lead_to_the_same_tables(postgres: Server, new_postgres_database: NewDatabase) -> None:
-    new, whole, older, empty = (new_postgres_database(postgres) for _ in range(4))
+def test_all_ways_lead_to_the_same_tables(postgres_any: Server, new_postgres_database: NewDatabase) -> None:
+    new, whole, older, empty = (new_postgres_database(postgres_any) for _ in range(4))
     upgrade(parse(new))
     upgrade(parse(new))
     by_alembic(whole, "head")

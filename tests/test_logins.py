@@ -22,10 +22,10 @@ PASSWORDS = ("a:b/c@d%e'f\\g\"h", "gehëim-€-密", "")
 
 
 @pytest.fixture
-def account(mysql: Server) -> Iterator[str]:
+def account(mysql_any: Server) -> Iterator[str]:
     """A user that the test makes, gone afterwards."""
     yield "login"
-    as_root(mysql, "DROP USER IF EXISTS login@'%'")
+    as_root(mysql_any, "DROP USER IF EXISTS login@'%'")
 
 
 def as_root(server: Server, *statements: str) -> None:
@@ -45,17 +45,17 @@ def logged_in(server: Server, user: str, password: str, options: str = "") -> st
 
 @pytest.mark.parametrize("password", PASSWORDS)
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_plugins(mysql: Server, account: str, plugin: str, password: str) -> None:
+def test_plugins(mysql_any: Server, account: str, plugin: str, password: str) -> None:
     """Without TLS the two newer ones ask for the server's public key, when its cache is cold."""
-    as_root(mysql, f"CREATE USER {account}@'%' IDENTIFIED WITH {plugin} BY {my_text(password)}")
+    as_root(mysql_any, f"CREATE USER {account}@'%' IDENTIFIED WITH {plugin} BY {my_text(password)}")
     for options in ("", "?ssl-mode=REQUIRED"):
-        as_root(mysql, "FLUSH PRIVILEGES")
-        assert logged_in(mysql, account, password, options) == f"{account}@%"
-        assert logged_in(mysql, account, password, options) == f"{account}@%"
-    as_root(mysql, "FLUSH PRIVILEGES")
+        as_root(mysql_any, "FLUSH PRIVILEGES")
+        assert logged_in(mysql_any, account, password, options) == f"{account}@%"
+        assert logged_in(mysql_any, account, password, options) == f"{account}@%"
+    as_root(mysql_any, "FLUSH PRIVILEGES")
     for options in ("", "?ssl-mode=REQUIRED"):
         with pytest.raises(ConvergeError) as raised:
-            logged_in(mysql, account, password + "x", options)
+            logged_in(mysql_any, account, password + "x", options)
         assert raised.value.code == "S002"
         assert "'login'@'" in raised.value.message
         assert not password.strip() or password not in f"{raised.value.message}{raised.value.hint}"

@@ -51,10 +51,10 @@ def sakila(mysql_8033: Server, shared_data: Path) -> Iterator[str]:
 
 
 def test_a_converged_sakila(
-    sakila: str, postgres: Server, new_postgres_database: NewDatabase, place: Path, call: Call
+    sakila: str, postgres_any: Server, new_postgres_database: NewDatabase, place: Path, call: Call
 ) -> None:
     """generate → run → show → revert → run, on the database itself and on an empty one."""
-    target, empty = new_postgres_database(postgres), new_postgres_database(postgres)
+    target, empty = new_postgres_database(postgres_any), new_postgres_database(postgres_any)
     migrated = converge("migrate", "--source", sakila, "--target", target, "--verify", "none")
     assert migrated.code == 0, migrated.err
     wanted = shape(target)

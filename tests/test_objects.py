@@ -131,10 +131,13 @@ NEW_STATES = {
 
 
 def test_every_object_has_its_state(
-    mysql: Server, postgres: Server, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
+    mysql_any: Server,
+    postgres_any: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
 ) -> None:
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres)
-    new = mysql.version != "8.0.15"
+    source, target = new_mysql_database(mysql_any), new_postgres_database(postgres_any)
+    new = mysql_any.version != "8.0.15"
     _make(source, new=new)
     plan = converge("plan", "--source", source, "--target", target, "--json")
     assert plan.code == 0, [one for one in plan.json["findings"] if one["severity"] == "block"]

@@ -58,9 +58,12 @@ CREATE TABLE none (v INT AS (1) VIRTUAL);
 
 
 def test_tables_of_one_column_or_of_none_to_copy(
-    mysql: Server, postgres_175: Server, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
+    mysql_any: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
 ) -> None:
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
+    source, target = new_mysql_database(mysql_any), new_postgres_database(postgres_175)
     run(source, ONE_COLUMN)
     assert migrated(source, target).json["verdict"] == "verified"
     for table in ("plain", "numbers", "counted", "computed", "computed_key", "keyed", "none"):
@@ -86,9 +89,12 @@ CREATE TABLE every (
 
 
 def test_no_rows_of_every_type(
-    mysql: Server, postgres_14: Server, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
+    mysql_any: Server,
+    postgres_14: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
 ) -> None:
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres_14)
+    source, target = new_mysql_database(mysql_any), new_postgres_database(postgres_14)
     run(source, EVERY_TYPE)
     ran = migrated(source, target)
     assert ran.json["verdict"] == "verified"

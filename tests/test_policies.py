@@ -127,13 +127,13 @@ ROUNDS = max(len(case.becomes) for case in CASES)
 
 
 def test_every_trap_is_found_before_anything_is_written(
-    mysql: Server,
+    mysql_any: Server,
     postgres_175: Server,
     new_mysql_database: NewDatabase,
     new_postgres_database: NewDatabase,
     tmp_path: Path,
 ) -> None:
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
+    source, target = new_mysql_database(mysql_any), new_postgres_database(postgres_175)
     _fill(source)
     rules = _map(tmp_path, [f"to = {case.to!r}" if case.to else "" for case in CASES])
     ran = converge("plan", "--source", source, "--target", target, "--map", rules, "--json")
@@ -150,13 +150,13 @@ def test_every_trap_is_found_before_anything_is_written(
 
 
 def test_what_no_scan_has_looked_at_is_refused_or_differs(
-    mysql: Server,
+    mysql_any: Server,
     postgres_175: Server,
     new_mysql_database: NewDatabase,
     new_postgres_database: NewDatabase,
     tmp_path: Path,
 ) -> None:
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
+    source, target = new_mysql_database(mysql_any), new_postgres_database(postgres_175)
     # A label that is none breaks the CHECK of a text, which ends the run.
     cases = {f"t{number}": case for number, case in enumerate(CASES)
              if case.stops and (case.trap, case.to) != ("empty_label", "text")}  # fmt: skip
@@ -177,14 +177,14 @@ def test_what_no_scan_has_looked_at_is_refused_or_differs(
 @pytest.mark.parametrize("number", range(ROUNDS + 1))
 def test_a_policy_holds_and_is_mirrored_and_counted(
     number: int,
-    mysql: Server,
+    mysql_any: Server,
     postgres_175: Server,
     new_mysql_database: NewDatabase,
     new_postgres_database: NewDatabase,
     tmp_path: Path,
 ) -> None:
     """Each round takes another policy of every trap; the last one keeps the values in other types."""
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
+    source, target = new_mysql_database(mysql_any), new_postgres_database(postgres_175)
     _fill(source)
     ways = [_way(case, number) for case in CASES]
     rules = _map(tmp_path, [lines for lines, _, _ in ways])

@@ -134,9 +134,9 @@ def test_a_user_who_sees_no_log_learns_it_from_the_rows(databases: tuple[str, st
 
 @pytest.mark.parametrize("statement", ["INSERT INTO parent VALUES (9, 'x')", "CREATE TABLE t (id INT)"])
 def test_no_session_on_the_source_can_write(
-    statement: str, mysql: Server, new_mysql_database: NewDatabase
+    statement: str, mysql_any: Server, new_mysql_database: NewDatabase
 ) -> None:
-    url = new_mysql_database(mysql)
+    url = new_mysql_database(mysql_any)
     with connect_mysql(url) as writer, writer.cursor() as cursor:
         cursor.execute("CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(9))")
     connection = connect(parse(url))

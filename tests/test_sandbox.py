@@ -80,21 +80,21 @@ def keeper_of(folder: Path) -> int:
     return keeper
 
 
-def test_mysql_answers(mysql: Server, new_mysql_database: NewDatabase) -> None:
-    url = new_mysql_database(mysql)
+def test_mysql_answers(mysql_any: Server, new_mysql_database: NewDatabase) -> None:
+    url = new_mysql_database(mysql_any)
     query = "SELECT version(), @@character_set_database, @@log_bin, @@local_infile, current_user()"
     version, charset, binary_log, local_infile, user = ask(url, query)
-    assert str(version).startswith(mysql.version)
+    assert str(version).startswith(mysql_any.version)
     assert (charset, binary_log, local_infile) == ("utf8mb4", 1, 1)
     assert str(user).startswith("root@")  # a container's server sees its clients at the bridge
 
 
-def test_postgres_answers(postgres: Server, new_postgres_database: NewDatabase) -> None:
-    url = new_postgres_database(postgres)
+def test_postgres_answers(postgres_any: Server, new_postgres_database: NewDatabase) -> None:
+    url = new_postgres_database(postgres_any)
     version, encoding, user = ask(
         url, "SELECT current_setting('server_version'), current_setting('server_encoding'), current_user"
     )
-    assert Spec("postgres", postgres.version).fits(str(version).split()[0])
+    assert Spec("postgres", postgres_any.version).fits(str(version).split()[0])
     assert (encoding, user) == ("UTF8", "postgres")
 
 
@@ -481,8 +481,8 @@ def test_a_dump_that_is_cut_short_is_refused(dump: bytes) -> None:
     assert raised.value.code == "X006"
 
 
-def test_sakila_loads(mysql: Server, new_mysql_database: NewDatabase, shared_data: Path) -> None:
-    url = new_mysql_database(mysql)
+def test_sakila_loads(mysql_any: Server, new_mysql_database: NewDatabase, shared_data: Path) -> None:
+    url = new_mysql_database(mysql_any)
     load_dump(url, shared_data / "sakila" / "mysql.sql.gz")
     schema = "information_schema.{} WHERE {}_schema = database()"
     counts: Mapping[str, int] = {"triggers": 6, "routines": 6, "views": 7}

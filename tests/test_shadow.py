@@ -27,9 +27,9 @@ def like(endpoint: Endpoint) -> object:
 
 
 def test_a_shadow_is_empty_and_like_its_database(
-    postgres: Server, new_postgres_database: NewDatabase
+    postgres_any: Server, new_postgres_database: NewDatabase
 ) -> None:
-    url = new_postgres_database(postgres)
+    url = new_postgres_database(postgres_any)
     name = parse(url).database
     ask(url, "CREATE TABLE t (a int)")
     ask(url, f"""ALTER DATABASE "{name}" SET search_path = "Odd name", public""")
@@ -58,8 +58,8 @@ def test_other_providers_of_collations(options: str, postgres_175: Server) -> No
         postgres_175.drop_database("provided")
 
 
-def test_a_twin_has_the_rows(postgres: Server, new_postgres_database: NewDatabase) -> None:
-    url = new_postgres_database(postgres)
+def test_a_twin_has_the_rows(postgres_any: Server, new_postgres_database: NewDatabase) -> None:
+    url = new_postgres_database(postgres_any)
     ask(url, "CREATE TABLE t AS SELECT generate_series(1, 3) AS a")
     with twin(parse(url)) as made:
         assert made is not None
@@ -104,8 +104,8 @@ def test_what_a_kill_has_left_goes_with_the_next(
             postgres_175.drop_database(name)
 
 
-def test_a_role_that_makes_no_databases(postgres: Server, new_postgres_database: NewDatabase) -> None:
-    url = new_postgres_database(postgres)
+def test_a_role_that_makes_no_databases(postgres_any: Server, new_postgres_database: NewDatabase) -> None:
+    url = new_postgres_database(postgres_any)
     ask(url, "DROP ROLE IF EXISTS maker")
     ask(url, "CREATE ROLE maker LOGIN")
     plain = parse(url.replace("postgres@", "maker@"))

@@ -539,13 +539,13 @@ SPELLINGS = {
 
 
 def test_a_text_is_taken_just_where_postgresql_prints_it_again(
-    mysql: Server, postgres_175: Server, new_mysql_database: NewDatabase
+    mysql_any: Server, postgres_175: Server, new_mysql_database: NewDatabase
 ) -> None:
     """Texts by hypothesis, and addresses in every spelling: a trap holds for all others and for no more."""
     texts = {to: {*_examples(SPELLINGS[to]), *_examples(_JUNK)} for to in SPELLINGS}
     texts["inet"] |= _addresses()
     texts["cidr"] = texts["inet"]
-    source = writable(new_mysql_database(mysql))
+    source = writable(new_mysql_database(mysql_any))
     column = Column("c", "varchar(250)", "varchar", True, length=250, charset="utf8mb4")
     with source, source.cursor() as cursor, psycopg.connect(postgres_175.url, autocommit=True) as target:
         target.execute(b"SET timezone = 'UTC'; SET synchronous_commit = off")

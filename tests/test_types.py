@@ -641,8 +641,8 @@ SIZES = (0, 1, 250, 251, 252, 65535, 65536, READ_BYTES - 5, READ_BYTES, 1 << 20)
 LONG_SIZES = tuple(range(16_777_208, 16_777_220))
 
 
-def test_rows_of_every_packet_length(mysql: Server) -> None:
-    connection = connect.connect(parse(mysql.url))
+def test_rows_of_every_packet_length(mysql_any: Server) -> None:
+    connection = connect.connect(parse(mysql_any.url))
     with connection, connection.cursor() as cursor:
         for sizes in (SIZES, LONG_SIZES[:6], LONG_SIZES[6:], (*SIZES, 33_554_430, *SIZES)):
             query = " UNION ALL ".join(f"SELECT REPEAT('{chr(97 + n % 26)}', {n})" for n in sizes)

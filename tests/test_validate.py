@@ -330,10 +330,10 @@ def test_the_first_pending_one_and_those_before(scene: Scene) -> None:
 
 
 def test_a_copy_beside_other_clients(
-    postgres: Server, new_postgres_database: NewDatabase, tmp_path: Path
+    postgres_any: Server, new_postgres_database: NewDatabase, tmp_path: Path
 ) -> None:
     """Where somebody is connected the server does not copy its files."""
-    scene = Scene(new_postgres_database(postgres), tmp_path)
+    scene = Scene(new_postgres_database(postgres_any), tmp_path)
     more = """
     CREATE TYPE mood AS ENUM ('ok', 'bad');
     CREATE TABLE odd (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

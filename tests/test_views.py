@@ -355,10 +355,13 @@ def test_trials_of_many_tables_are_cut_into_transactions(
 
 
 def test_a_view_whose_definer_is_gone(
-    mysql: Server, postgres_175: Server, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
+    mysql_any: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
 ) -> None:
     """As after loading a dump elsewhere: the servers then say less of the view, each in its way."""
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
+    source, target = new_mysql_database(mysql_any), new_postgres_database(postgres_175)
     run_mysql(
         source,
         "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2); "

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 import yaml
 from conftest import NewDatabase
 from faults.application import COINS, TOTAL, fill, writers
-from support import ENVIRONMENT, begun, converge, mysql, postgres, workers_of
+from support import ENVIRONMENT, begun, converge, mysql, postgres, until, workers_of
 
 from converge.cluster.joined import opened
 from converge.cluster.messages import Mailbox
@@ -97,13 +97,6 @@ def of_the_job(source: str, target: str, *arguments: str) -> AbstractContextMana
     (container,) = job["spec"]["template"]["spec"]["containers"]
     secret = {"CONVERGE_SOURCE_URL": source, "CONVERGE_TARGET_URL": target}
     return started(*container["args"], *arguments, **secret)
-
-
-def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def document(run: subprocess.Popen[str]) -> dict[str, Any]:
