@@ -133,6 +133,11 @@ def first_of(lines: Sequence[str], most: int) -> list[str]:
     return [*lines[:most], *([f"and {len(lines) - most:,} more"] if len(lines) > most else [])]
 
 
+def listed(names: Sequence[str], most: int) -> str:
+    """``a, b, and 3 more``: the same as one line."""
+    return ", ".join(first_of(names, most))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` or nothing."""
     from difflib import get_close_matches  # --help need not wait for it

@@ -25,7 +25,7 @@ import psycopg
 import pymysql
 
 from converge.codes import Code
-from converge.errors import SourceError, TargetError
+from converge.errors import SourceError, TargetError, listed
 from converge.following.changes import Changes
 from converge.following.dirty import Dirty
 from converge.following.events import Log
@@ -268,7 +268,7 @@ class Epochs:
         after = read_catalog(self._here, own, names)
         if others := changed(self._catalog, after, names):
             raise SourceError(
-                f"{', '.join(others[:20])}: changed in the source since the run was planned",
+                f"{listed(others, 20)}: changed in the source since the run was planned",
                 code=Code.W006,
                 hint="converge follow again: it goes on where nothing that is migrated has changed, and "
                 "leaves out what is gone; else undo the change, or converge migrate --recreate (in load "

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from converge.codes import Code
-from converge.errors import START_AGAIN, first_of
+from converge.errors import START_AGAIN, listed
 from converge.merge import Merge
 from converge.model.endpoint import parse
 from converge.model.finding import Finding
@@ -49,7 +49,7 @@ def stale(connection: psycopg.Connection[Any], merge: Merge, shards: Shards) -> 
     if known.get("column") != merge.column:
         return "they were merged by another column"
     words = "have changed since the merge"
-    return f"{said(len(changed), words, 'shard')}: {', '.join(first_of(changed, 5))}" if changed else ""
+    return f"{said(len(changed), words, 'shard')}: {listed(changed, 5)}" if changed else ""
 
 
 def compare(merge: Merge, shards: Shards, takes: Callable[[str], bool] = bool) -> Result:

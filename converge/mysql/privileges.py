@@ -10,7 +10,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from converge.codes import Code
-from converge.errors import SourceError, first_of
+from converge.errors import SourceError, listed
 from converge.model.facts import PossibleSnapshot, Privilege
 from converge.model.finding import Finding
 from converge.model.quote import my_name, my_text
@@ -167,8 +167,8 @@ def missing_select(own: Privileges, readable: Sequence[str], names: Sequence[str
         return []
     if names is not None:
         return [_unreadable_table(own, name) for name in names if not own.may_read(name)]
-    listed = ", ".join(first_of(readable, _NAMED))
-    evidence = f"it may read {listed}; --include NAME takes such tables alone" if readable else ""
+    some = listed(readable, _NAMED)
+    evidence = f"it may read {some}; --include NAME takes such tables alone" if readable else ""
     message = (
         f"{own.account} may not read the whole database {my_name(own.name)}; tables without the "
         "privilege would be missing in silence"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from converge.codes import Code, Entry, explained
-from converge.errors import UsageError, did_you_mean, first_of
+from converge.errors import UsageError, did_you_mean, listed
 from converge.model.finding import Finding
 from converge.model.plan import Outcome, Plan
 from converge.model.table_plan import ColumnPlan
@@ -66,7 +66,7 @@ def _whole(plan: Plan, name: str) -> str:
     if not full or any(one.name == name for one in plan.outcomes):
         return name
     if len(full) > 1:
-        names = ", ".join(first_of([*full], _MOST_NAMES))
+        names = listed([*full], _MOST_NAMES)
         raise UsageError(
             f"several objects are called {name!r}: {names}",
             code=Code.U007,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from converge.codes import Code, explained
+from converge.errors import listed
 from converge.model.finding import Finding
 from converge.report.words import Tone, short
 
@@ -49,9 +50,7 @@ class Group:
     @property
     def names(self) -> str:
         """Some of the objects."""
-        names = [*dict.fromkeys(finding.object for finding in self.findings)]
-        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-        return ", ".join(names[:_MOST_NAMES]) + more
+        return listed([*dict.fromkeys(finding.object for finding in self.findings)], _MOST_NAMES)
 
     @property
     def names_only(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from converge.codes import Code
-from converge.errors import first_of
+from converge.errors import first_of, listed
 from converge.model.finding import Finding
 from converge.model.result import OF_SCHEMA, OF_THE_RUN, Result
 from converge.report.document import facts
@@ -95,8 +95,7 @@ def _alike(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     for words, name in pairs:
         names.setdefault(words, []).append(name)
     for words, found in names.items():
-        more = f" and {len(found) - _MOST_NAMES:,} more" * (len(found) > _MOST_NAMES)
-        yield words, ", ".join(found[:_MOST_NAMES]) + more
+        yield words, listed(found, _MOST_NAMES)
 
 
 def _absent(finding: Finding, kind: str) -> tuple[str, str]:

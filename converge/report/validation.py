@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from converge.errors import first_of
+from converge.errors import first_of, listed
 from converge.model.validation import Affected, Compared, Validation
 from converge.model.validation import Verdict as Word
 from converge.model.words import counted
@@ -151,7 +151,7 @@ def _downgrade(result: Validation) -> str:
         rows = any(result.tables.values())
         return f"{catalog} and all rows" if rows else f"{catalog}; no table had rows that it could lose"
     return {
-        "catalog": f"{catalog}, but not {', '.join(first_of(result.not_restored, _MOST_NAMED))}",
+        "catalog": f"{catalog}, but not {listed(result.not_restored, _MOST_NAMED)}",
         "differs": "does not restore what it promises",
         "no promise": "promises nothing",
     }.get(result.downgrade, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from converge.codes import Code
-from converge.errors import BlockedError, first_of
+from converge.errors import BlockedError, first_of, listed
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.revision import Action, Applied, Direction, Migrated, Revision, Standing
@@ -183,7 +183,7 @@ def _require_harmless(
     raise BlockedError(
         f"{', '.join(names)} may lose rows of {target}; nothing was run",
         code=Code.A009,
-        details=(*first_of(said, _SHOWN), ", ".join(first_of(has, _TABLES))),
+        details=(*first_of(said, _SHOWN), listed(has, _TABLES)),
         hint=f"converge migrations validate {names[0]}\n{trial}; or without that: "
         f"converge migrations {action} {' '.join(f'--accept-data-loss {name}' for name in names)}",
     )

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError, TargetError, UsageError, first_of
+from converge.errors import BlockedError, TargetError, UsageError, first_of, listed
 from converge.mapping.read import load_documents
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
@@ -167,8 +167,8 @@ def others_of(run: Recorded, names: Set[str] = frozenset()) -> Iterator[Finding]
     """Findings that say which tables of the same schema are other runs', and that the source does not have
     `names` any more."""
     if names:
-        listed = ", ".join(first_of(sorted(names), _SHOWN))
-        message = said(len(names), f"are no longer in the source, and left out here: {listed}", "table")
+        gone = listed(sorted(names), _SHOWN)
+        message = said(len(names), f"are no longer in the source, and left out here: {gone}", "table")
         yield Finding(Code.V114, "note", "plan", message)
     for other, count in sorted(Counter(run.elsewhere.values()).items()):
         message = said(count, f"are of run {other} and not of run {run.id}: left out here", "table")

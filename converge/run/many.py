@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from converge.codes import Code
-from converge.errors import START_AGAIN, ConvergeError, TargetError, first_of
+from converge.errors import START_AGAIN, ConvergeError, TargetError, listed
 from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import DatabaseStarted, Sink, phase
@@ -247,7 +247,7 @@ def _standing(
         missing = missing_tables(connection, run) if done else []
     if missing:
         words = said(len(missing), "are no longer in the target", "table", of=str(len(run["targets"])))
-        message = f"{words}, though run {run['id']} is finished: {', '.join(first_of(missing, _SHOWN))}"
+        message = f"{words}, though run {run['id']} is finished: {listed(missing, _SHOWN)}"
         gone = TargetError(message, code=Code.T012, hint=f"{START_AGAIN} --database {move.name}")
     # Rows that were rejected are tried again.
     return (None if done is None or done.rejects else done), run["plan_digest"], gone, place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from converge.codes import Code
-from converge.errors import START_AGAIN, SourceError
+from converge.errors import START_AGAIN, SourceError, listed
 from converge.model.catalog import Catalog, changed
 from converge.model.finding import Finding
 from converge.model.plan import Plan

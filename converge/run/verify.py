@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from converge.codes import Code
-from converge.errors import TargetError
+from converge.errors import TargetError, first_of
 from converge.model.endpoint import Endpoint, same_server
 from converge.model.event import Sink, phase
 from converge.model.finding import Finding
@@ -177,7 +177,7 @@ def _scope(both: Compared, result: Result, *, come: bool) -> tuple[Plan, Scope]:
             raise TargetError(
                 said(len(missing), f"are not in the target schema {both.plan.schema}", "planned table"),
                 code=Code.T012,
-                details=missing[:20],
+                details=first_of(missing, 20),
                 hint="converge migrate",
             )
     scope = Scope(both)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from converge.codes import Code
-from converge.errors import UsageError
+from converge.errors import UsageError, listed
 from converge.sandbox.dump_split import Splitter
 from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.server import DumpError
@@ -204,9 +204,8 @@ def unproven(folder: Path) -> str:
             gaps.append(f"{table}.{min(missing):0{len(max(seen))}}")
     if not gaps:
         return ""
-    more = f" and {len(gaps) - _SHOWN} more" if len(gaps) > _SHOWN else ""
     return (
-        f"{folder.name} has no file {', '.join(gaps[:_SHOWN])}{more}, and its metadata counts no rows: "
+        f"{folder.name} has no file {listed(gaps, _SHOWN)}, and its metadata counts no rows: "
         "mydumper leaves out parts without rows; is it all there?"
     )
 

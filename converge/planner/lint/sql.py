@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from converge.codes import Code
+from converge.errors import listed
 from converge.mapping.rules import entry
 from converge.model.catalog import Table
 from converge.model.quote import pg_name
@@ -40,7 +41,7 @@ def _note_truths(draft: Draft, tables: Sequence[Table]) -> None:
         names = [f"{table.name}.{column.name}" for table, column in found]
         message = (
             f"{counted(len(names), 'column')} of numbers become boolean, for which = 1 and sum() are errors: "
-            f"{_first(names)}"
+            f"{listed(names, _SHOWN)}"
         )
         rules = [
             entry("type", _TRUTHS[type_], 'to = "smallint"')
@@ -64,8 +65,8 @@ def _note_names(draft: Draft, tables: Sequence[Table]) -> None:
     capitals = [shown for shown, name in names.items() if _CAPITAL.search(name) and shown not in words]
     if not words and not capitals:
         return
-    parts = [f"the reserved words {_first(words)}"] * bool(words)
-    parts += [f"capital letters in {_first(capitals)}"] * bool(capitals)
+    parts = [f"the reserved words {listed(words, _SHOWN)}"] * bool(words)
+    parts += [f"capital letters in {listed(capitals, _SHOWN)}"] * bool(capitals)
     count = counted(len(words) + len(capitals), "name")
     example = pg_name(names[(words or capitals)[0]])
     hint = f"-- in the application's SQL: {example}"
@@ -73,8 +74,3 @@ def _note_names(draft: Draft, tables: Sequence[Table]) -> None:
         hint = f'[[table]]\nnames = "lower"\n# or, in the application\'s SQL: {example}'
     message = f"{count} need{'s' * (count == '1 name')} quotes in PostgreSQL: {'; '.join(parts)}"
     draft.find(Code.F016, draft.schema, message, hint)
-
-
-def _first(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
