@@ -222,6 +222,20 @@ def test_a_commit_between_the_stop_and_the_last_epoch_ends_the_window(
     assert postgres(target, "SELECT certificate FROM converge.follow") == [(None,)]
 
 
+def test_a_rollback_of_which_a_trigger_is_gone_is_to_prepare_again(databases: tuple[str, str]) -> None:
+    source, target = migrated(databases, "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1)")
+    ends = ("--source", source, "--target", target)
+    prepare = f"converge rollback --prepare {' '.join(ends)}"
+    assert converge("rollback", *ends, "--prepare").code == 0
+    ran = converge("cutover", *ends, "--dry-run", "--json")
+    assert ran.code == 0 and ran.json["next"] != prepare, ran.err
+    postgres(target, "DROP TRIGGER converge_update ON a")
+    ran = converge("cutover", *ends, "--dry-run", "--json")
+    assert (ran.code, ran.json["next"]) == (0, prepare), ran.err
+    ran = converge("cutover", *ends, "--stop", "true", "--json")
+    assert (ran.code, ran.json["next"]) == (0, prepare), ran.err
+
+
 def test_nothing_of_the_application_is_replaced_in_load_mode(
     databases: tuple[str, str], tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ from converge.following.window import (
     STILL_SECONDS,
     Closing,
     Window,
-    prepared,
+    rollback_prepared,
     still_writing,
 )
 from converge.model.endpoint import Endpoint
@@ -84,7 +84,7 @@ def cutover(
             if names := run.names_later():
                 words += f"; of {', '.join(names)}, which read such tables, too"
             result.verdict = "ready"
-            result.next_command = "converge cutover --stop COMMAND" if prepared(open_) else PREPARE
+            result.next_command = "converge cutover --stop COMMAND" if rollback_prepared(open_) else PREPARE
             result.findings.append(Finding(Code.W014, "note", "target", words))
             return {}
         for one in changed:

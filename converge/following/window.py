@@ -27,7 +27,7 @@ from converge.model.words import utc_now
 from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.log import writers
 from converge.postgres.existing import read_existing
-from converge.postgres.following import note_certificate
+from converge.postgres.following import not_noted, note_certificate
 from converge.postgres.made import set_next_values
 from converge.postgres.query import value
 from converge.run.computed import ask_checks, prove_views
@@ -191,7 +191,7 @@ class Closing:
         note_certificate(there, self.open_.run.id, certificate)
         self.result.tables = compared_tables(self.open_.prepared.plan, self.open_.proof.tables())
         self.result.cut_over = str(certificate["at"])
-        if not prepared(self.open_):
+        if not rollback_prepared(self.open_):
             self.result.next_command = PREPARE
         words = (
             f"cut over at {certificate['at']}, after {took:.1f} s: the application may start on the target"
@@ -220,10 +220,10 @@ def _not_still(why: str) -> BlockedError:
     )
 
 
-def prepared(open_: Open) -> bool:
-    """Whether `rollback --prepare` has been: changes of all tables that go back are noted."""
+def rollback_prepared(open_: Open) -> bool:
+    """Whether `rollback --prepare` has been, and changes of all tables that go back are noted."""
     plan, there = open_.prepared.plan, open_.prepared.target
     assert there is not None
     names = [pg_name(plan.schema, one.target) for one in plan.tables if not one.rows]
     query = "SELECT count(*) FROM converge.prepared WHERE target_table = ANY (%s) AND run_id = %s"
-    return bool(value(there, query, (names, open_.run.id)) == len(names))
+    return value(there, query, (names, open_.run.id)) == len(names) and not not_noted(there, names)

@@ -16,6 +16,9 @@ from converge.model.recorded import decode
 from converge.postgres.ledger import BEGUN
 from converge.postgres.query import exists, value
 
+NOTING = {event: f"converge_{event.lower()}" for event in ("INSERT", "UPDATE", "DELETE", "TRUNCATE")}
+"""The triggers that note for a rollback which rows of the target change, by their events."""
+
 # The proof as a whole is as old as that of the table which was compared first.
 _PROOF = """
     SELECT jsonb_build_object('tables', count(*), 'verified', count(proof),
@@ -282,3 +285,18 @@ def proven(connection: psycopg.Connection[Any], run: int) -> list[dict[str, Any]
         (run,),
     )
     return [one for (one,) in rows]
+
+
+def not_noted(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:
+    """Those of these tables, quoted, of which changes can have gone unnoticed.
+
+    A table needs all of its triggers, always enabled; they do not fire for the rows of tables that inherit.
+    """
+    query = """
+        SELECT name FROM unnest(%s::text[]) AS name
+         WHERE (SELECT count(*) FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid
+                 WHERE tgrelid = to_regclass(name) AND tgenabled = 'A' AND tgname = ANY (%s)
+                   AND pronamespace = to_regnamespace('converge')) <> %s
+            OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = to_regclass(name))"""
+    parameters = ([*names], [*NOTING.values()], len(NOTING))
+    return [name for (name,) in connection.execute(query, parameters).fetchall()]

@@ -19,6 +19,7 @@ from converge.model.recovery import Approve, Removal
 from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
+from converge.postgres.following import not_noted
 from converge.postgres.ledger import upgrade
 from converge.postgres.lock import lock
 from converge.postgres.saved import without_idle_merges
@@ -36,7 +37,7 @@ from converge.rollback.keyless import KeylessChanged
 from converge.rollback.parents import Joining, checked_now
 from converge.rollback.script import Script
 from converge.rollback.sides import Sides
-from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
+from converge.rollback.triggers import CHANGED, forget_changes, note_changes
 from converge.run.blockers import blocked
 from converge.run.compared import Compared, compared, narrowed, require_whole, unfinished
 from converge.run.options import Options

@@ -6,14 +6,14 @@ without a key, and one that was emptied by TRUNCATE, is noted as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import psycopg
 
 from converge.model.quote import fit, pg_name, pg_text
 from converge.model.table_plan import TablePlan
-from converge.postgres.following import read_following
+from converge.postgres.following import NOTING, not_noted, read_following
 from converge.postgres.query import value
 from converge.rollback.inverse import noted_by
 
@@ -96,21 +96,6 @@ def _has_begun(connection: psycopg.Connection[Any], run: int | None) -> bool:
     )
 
 
-def not_noted(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:
-    """Those of these tables, quoted, of which changes can have gone unnoticed.
-
-    A table needs all of its triggers, always enabled; they do not fire for the rows of tables that inherit.
-    """
-    query = """
-        SELECT name FROM unnest(%s::text[]) AS name
-         WHERE (SELECT count(*) FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid
-                 WHERE tgrelid = to_regclass(name) AND tgenabled = 'A' AND tgname = ANY (%s)
-                   AND pronamespace = to_regnamespace('converge')) <> %s
-            OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = to_regclass(name))"""
-    triggers = [f"converge_{event.lower()}" for event in _EVENTS]
-    return [name for (name,) in connection.execute(query, ([*names], triggers, len(triggers))).fetchall()]
-
-
 def mark_of(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> str:
     """What the table is: its relation and file, and what its values depend on in the definitions."""
     columns = [column.target for column in table.columns]
@@ -158,8 +143,8 @@ def _statements(schema: str, table: TablePlan) -> Iterator[str]:
     yield f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC"
     for event, rows in _EVENTS.items():
         yield (
-            f"CREATE OR REPLACE TRIGGER {pg_name(f'converge_{event.lower()}')} AFTER {event} "
+            f"CREATE OR REPLACE TRIGGER {pg_name(NOTING[event])} AFTER {event} "
             f"ON {name} {rows} FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
         )
         # Also with session_replication_role = replica.
-        yield f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {pg_name(f'converge_{event.lower()}')}"
+        yield f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {pg_name(NOTING[event])}"

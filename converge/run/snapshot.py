@@ -43,7 +43,7 @@ def take_snapshot(
         others |= dict.fromkeys(name for name in tables if now.get(name) != before.get(name))
         if others:
             raise SourceError(
-                f"{', '.join(list(others)[:20])}: changed in the source while the run went on",
+                f"{listed([*others], 20)}: changed in the source while the run went on",
                 code=Code.S011,
                 hint=f"keep schema changes away from the run, then {START_AGAIN}",
             )
