@@ -34,7 +34,8 @@ from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.model.words import counted, said
 from converge.postgres.following import read_following
-from converge.postgres.made import changed_since, gone_sequences, unchecked_keys
+from converge.postgres.made import changed_since, unchecked_keys
+from converge.postgres.next_values import gone_sequences
 from converge.postgres.query import value
 from converge.run.options import Options
 from converge.run.proof import Proof

@@ -28,7 +28,7 @@ from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.log import writers
 from converge.postgres.existing import read_existing
 from converge.postgres.following import not_noted, note_certificate
-from converge.postgres.made import set_next_values
+from converge.postgres.next_values import set_next_values
 from converge.postgres.query import value
 from converge.run.computed import ask_checks, prove_views
 

@@ -32,7 +32,7 @@ from converge.postgres.connect import connect
 from converge.postgres.digest import digest_query
 from converge.postgres.history import last_run, last_verification, missing_tables
 from converge.postgres.ledger import Ledger, run_steps
-from converge.postgres.made import sequence_values, set_next_values
+from converge.postgres.next_values import sequence_values, set_next_values
 from converge.postgres.recorded import last_recorded, record_plan
 from converge.run.blockers import check_plan, check_target, drop
 from converge.run.build import refused_finding

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -15,14 +14,13 @@ from converge.codes import Code
 from converge.model.existing import Existing, OwnForeignKey, difference
 from converge.model.finding import Finding
 from converge.model.plan import Plan
-from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import READER, Made
-from converge.model.table_plan import ColumnPlan, Identity
 from converge.model.words import said
 from converge.postgres.catalog import shape_now
 from converge.postgres.existing import read_existing
 from converge.postgres.following import Following
-from converge.postgres.query import lock_room, value
+from converge.postgres.next_values import sequence_values, too_low
+from converge.postgres.query import value
 from converge.postgres.recorded import objects_there, record_made, runs_with_tables
 
 _TUNING = frozenset(
@@ -35,9 +33,6 @@ _OTHERS = ("schema ", "publication ", "statistics ")
 """Kinds of object that no plan makes."""
 _ACTING = ("constraint ", "rule ", "trigger ", "policy ")
 """Kinds of object that change or refuse the rows of their table."""
-_MOST_AT_ONCE = 100
-_LOCKS = 64
-"""Of a table, its sequence and its indexes: more than most have."""
 _HINT = "undo the change; or run it as a revision by `converge migrations run`, which records it"
 
 
@@ -124,20 +119,6 @@ def validate_keys(connection: psycopg.Connection[Any], plan: Plan, made: Made | 
                 connection.execute(check.encode())
 
 
-def too_low(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> Iterator[Finding]:
-    """A finding for each sequence whose next value is used, or is lower than the run has left it."""
-    at_end = {one.object for one in plan.findings if one.code == Code.P158}
-    for column, sequence, next_value, free in sequence_values(connection, plan):
-        if column in at_end:
-            # The sequence has never had the column's next value.
-            continue
-        least = max(made.next_values.get(sequence, next_value), free)
-        if next_value < least:
-            message = f"the next value of {sequence} is {next_value}, and has to be {least} or more"
-            hint = f"SELECT setval('{sequence}', {least}, false);"
-            yield Finding(Code.V112, "block", column, message, hint)
-
-
 @contextmanager
 def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """What revisions change inside, also where one of them fails, is as it is meant to be from then on.
@@ -204,137 +185,3 @@ def _whole(name: str, shape: Mapping[str, str]) -> str:
     while of := json.loads(shape.get(name, "{}")).get("of"):
         name = of
     return name
-
-
-@dataclass(frozen=True, slots=True)
-class GoneSequence:
-    """One that the plan names, and that is no longer there."""
-
-    of: str
-    """Column or counter of the source."""
-    name: str
-    """As `Made.objects` has it."""
-    instead: str | None
-    """What gives the column its values now, if a sequence does."""
-
-
-def gone_sequences(connection: psycopg.Connection[Any], plan: Plan) -> dict[str, GoneSequence]:
-    """By the plan's names."""
-    of = [(column.sequence, f"{one.table}.{one.column}", place, column.target)
-          for one, column, place in _identities(plan)]  # fmt: skip
-    of += [(pg_name(plan.schema, one.target), one.table, "", "") for one in plan.counters]
-    query = (
-        "SELECT s, o, (SELECT 'sequence ' || string_agg(quote_ident(p), '.') FROM unnest(parse_ident(s)) p), "
-        "(SELECT pg_get_serial_sequence(t, c) FROM pg_attribute "
-        "WHERE attrelid = to_regclass(nullif(t, '')) AND attname = c AND NOT attisdropped) "
-        "FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) n(s, o, t, c) "
-        "WHERE to_regclass(s) IS NULL"
-    )
-    lists = [[one[place] for one in of] for place in range(4)]
-    return {sequence: GoneSequence(*more) for sequence, *more in connection.execute(query, lists)}
-
-
-def set_next_values(
-    connection: psycopg.Connection[Any], plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]
-) -> None:
-    """Carries out `next_value_statements`, as few at once as the server's locks allow."""
-    for query in _together(connection, next_value_statements(connection, plan, numbers, counters), ";"):
-        connection.execute(query)
-
-
-def next_value_statements(
-    connection: psycopg.Connection[Any], plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]
-) -> list[str]:
-    """The next value becomes max(the source's AUTO_INCREMENT, max(column) + 1), and never less than it is.
-
-    `numbers` are the AUTO_INCREMENT values by the source's tables, and `counters` the next values that its
-    counters give, as they are now.
-
-    A column that has reached its type's end stays there: the next insert fails, as it does in MySQL. A
-    sequence that others have dropped is left out; `changed_since` names it.
-    """
-    statements = []
-    gone = gone_sequences(connection, plan)
-    for identity, column, place in _identities(plan):
-        sequence = gone[column.sequence].instead if column.sequence in gone else column.sequence
-        if not sequence:
-            continue
-        next_value = numbers.get(identity.table, 1) if identity.auto_increment else 1
-        # Several columns may share a sequence of the target's own, so it is one statement after the other.
-        # Of a sequence that counts by 50 Hibernate takes the 49 numbers before the one that it gets, too.
-        largest = f"(SELECT max({pg_name(column.target)}) FROM {place})"
-        free = f"greatest({next_value}, floor({largest}::numeric) + 1)"
-        statements.append(_setval(sequence, f"{free} + greatest(q.seqincrement - 1, 0)"))
-    statements += [
-        _setval(pg_name(plan.schema, one.target), str(counters[one.table]))
-        for one in plan.counters
-        if one.table in counters and pg_name(plan.schema, one.target) not in gone
-    ]
-    return statements
-
-
-def _setval(sequence: str, next_value: str) -> str:
-    return f"""
-            SELECT setval(q.seqrelid, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
-              FROM pg_sequence q,
-                   LATERAL (SELECT greatest({next_value}, {_next(sequence)})) n(next)
-             WHERE q.seqrelid = {pg_text(sequence)}::regclass"""
-
-
-def _next(sequence: str) -> str:
-    """The number that the sequence, given by its quoted name, gives next."""
-    return (
-        f"(SELECT last_value::numeric + is_called::int * seqincrement FROM {sequence}, pg_sequence "
-        f"WHERE seqrelid = {pg_text(sequence)}::regclass)"
-    )
-
-
-def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
-    """The columns that a sequence gives their next values, each with its table's quoted name."""
-    for identity in plan.identities:
-        table = plan.table(identity.table)
-        column = next(column for column in table.columns if column.source == identity.column)
-        yield identity, column, pg_name(plan.schema, table.target)
-
-
-def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:
-    """Column or counter, sequence, next value and the least that no row has, where the role may read them.
-
-    Of a sequence that counts by 50 none of the 49 numbers before has a row either, as `next_value_statements`
-    sets it.
-    """
-    numbered = list(_identities(plan))
-    readable = connection.execute(
-        "SELECT o - 1 FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY n(s, t, c, o) "
-        "WHERE has_sequence_privilege(to_regclass(s), 'SELECT') AND EXISTS ("
-        "SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
-        "WHERE a.attrelid = to_regclass(n.t) AND a.attname = c AND t.typcategory = 'N') ORDER BY o",
-        (
-            [column.sequence for _, column, _ in numbered],
-            [place for _, _, place in numbered],
-            [column.target for _, column, _ in numbered],
-        ),
-    ).fetchall()
-    queries = []
-    for (number,) in readable:
-        _, column, place = numbered[number]
-        largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0)::text FROM {place})"
-        step = f"(SELECT seqincrement FROM pg_sequence WHERE seqrelid = {pg_text(column.sequence)}::regclass)"
-        queries.append(f"SELECT {number}, {_next(column.sequence)}, {largest}, greatest({step}, 1)")
-    for query in _together(connection, queries, " UNION ALL "):
-        for number, next_value, most, step in connection.execute(query).fetchall():
-            identity, column, _ = numbered[number]
-            free = int(Decimal(most)) + step
-            yield f"{identity.table}.{identity.column}", column.sequence, int(next_value), free
-    for counter in plan.counters:
-        sequence = pg_name(plan.schema, counter.target)
-        if value(connection, "SELECT has_sequence_privilege(to_regclass(%s), 'SELECT')", (sequence,)):
-            next_value = value(connection, f"SELECT {_next(sequence)}")
-            yield counter.table, sequence, int(next_value), 1
-
-
-def _together(connection: psycopg.Connection[Any], each: Sequence[str], separator: str) -> Iterator[bytes]:
-    """Queries of one table each, as few of many: a query locks its tables with all of their indexes."""
-    at_once = max(1, min(_MOST_AT_ONCE, lock_room(connection) // _LOCKS))
-    for start in range(0, len(each), at_once):
-        yield separator.join(each[start : start + at_once]).encode()

@@ -14,7 +14,7 @@ from converge.model.words import counted
 from converge.mysql.definitions import next_values
 from converge.mysql.digest import changed_keys
 from converge.mysql.privileges import read_privileges
-from converge.postgres.made import sequence_values
+from converge.postgres.next_values import sequence_values
 from converge.postgres.query import rows, value
 from converge.rollback.inverse import noted_by, one_way, partly_lost
 from converge.rollback.parents import unsure_parents

@@ -27,7 +27,8 @@ from converge.postgres.catalog import shape_now
 from converge.postgres.following import note_start
 from converge.postgres.history import missing_tables
 from converge.postgres.ledger import Ledger
-from converge.postgres.made import changed_since, record_schema, set_next_values
+from converge.postgres.made import changed_since, record_schema
+from converge.postgres.next_values import set_next_values
 from converge.postgres.recorded import record_there
 from converge.postgres.saved import has_kept, kept_table, saved_table
 from converge.run import recheck

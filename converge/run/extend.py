@@ -29,7 +29,7 @@ from converge.planner.plan import make_plan
 from converge.postgres.catalog import read_rows, shape_of
 from converge.postgres.ledger import run_steps, upgrade
 from converge.postgres.lock import lock
-from converge.postgres.made import sequence_values
+from converge.postgres.next_values import sequence_values
 from converge.postgres.recorded import record_made, replace_plan
 from converge.postgres.target import occupied
 from converge.run.blockers import blocked

@@ -25,7 +25,7 @@ from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.query import fetch
 from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following
-from converge.postgres.made import next_value_statements
+from converge.postgres.next_values import next_value_statements
 from converge.postgres.target import ledger_tables
 from converge.run.compared import Compared
 

@@ -18,7 +18,8 @@ from converge.postgres.digest import Moment
 from converge.postgres.following import certificate_of, note_start, read_following, require_not_cut_over
 from converge.postgres.history import record_verification
 from converge.postgres.lock import lock
-from converge.postgres.made import changed_since, too_low, validate_keys
+from converge.postgres.made import changed_since, validate_keys
+from converge.postgres.next_values import too_low
 from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, compared, lost, not_migrated_here, unfinished
 from converge.run.comparison import Comparison
