@@ -59,51 +59,56 @@ def _steps(before: Definitions, after: Definitions, found: States) -> Iterator[S
             yield Step(name, reset)
     for action, members in Order(before, after, found).actions():
         if action.what == MAKE:
-            yield from _made(new[action.object], [new[name] for name in members])
+            yield from _make_steps(new[action.object], [new[name] for name in members])
             yield from _caught_up(new[action.object], new, found)
         elif action.what == CHANGE:
             yield from (Step(action.object, sql) for sql in found.changed[action.object])
         else:
-            yield from (Step(action.object, sql) for sql in _removed(action, old[action.object], found))
+            dropped = _drop_statements(action, old[action.object], found)
+            yield from (Step(action.object, sql) for sql in dropped)
     for at, (name, set_, _) in now.items():
         if was.get(at) != now[at] or name in found.made:
             yield Step(name, set_)
     for name, one in new.items():
         if name in old and name not in found.made:
-            yield from _said(one, comments(old[name]))
+            yield from _comment_steps(one, comments(old[name]))
 
 
-def _made(it: Definition, members: list[Definition]) -> Iterator[Step]:
-    parts = [one for one in members if one is not it]
-    yield from (Step(it.object, sql) for sql in make(it, parts))
-    for one in (it, *parts):
-        yield from (Step(one.object, sql) for sql in set_after(one))
-    for one in (it, *parts):
-        yield from _said(one, {})
+def _make_steps(definition: Definition, members: list[Definition]) -> Iterator[Step]:
+    parts = [part for part in members if part is not definition]
+    yield from (Step(definition.object, sql) for sql in make(definition, parts))
+    for part in (definition, *parts):
+        yield from (Step(part.object, sql) for sql in set_after(part))
+    for part in (definition, *parts):
+        yield from _comment_steps(part, {})
 
 
-def _caught_up(it: Definition, new: Mapping[str, Definition], found: States) -> Iterator[Step]:
+def _caught_up(definition: Definition, new: Mapping[str, Definition], found: States) -> Iterator[Step]:
     """A new sequence that was given to a column that is not new."""
-    if it.kind == "ownership" and it.facts["sequence"] in found.made and it.facts["of"] not in found.made:
-        column = new[it.facts["of"]]
+    if (
+        definition.kind == "ownership"
+        and definition.facts["sequence"] in found.made
+        and definition.facts["of"] not in found.made
+    ):
+        column = new[definition.facts["of"]]
         if column.facts["type"] in WHOLE:
-            own = new[it.facts["sequence"]]
+            own = new[definition.facts["sequence"]]
             yield Step(own.object, caught_up(own.facts, holder(column), pg_name(column.facts["name"])))
 
 
-def _removed(action: Action, it: Definition, found: States) -> Iterator[str]:
-    if it.object not in found.replaced:
-        yield from drop(it)
+def _drop_statements(action: Action, definition: Definition, found: States) -> Iterator[str]:
+    if definition.object not in found.replaced:
+        yield from drop(definition)
         return
-    away = fit(f"{_OLD}{it.facts['name']}")
+    away = fit(f"{_OLD}{definition.facts['name']}")
     if action.what == DROP:
-        yield f"ALTER {named(it)} RENAME TO {pg_name(away)}"
+        yield f"ALTER {named(definition)} RENAME TO {pg_name(away)}"
     else:
-        yield f"DROP {word_of(it)} {pg_name(it.facts['schema'], away)}"
+        yield f"DROP {word_of(definition)} {pg_name(definition.facts['schema'], away)}"
 
 
-def _said(it: Definition, before: Mapping[str, str | None]) -> Iterator[Step]:
+def _comment_steps(definition: Definition, before: Mapping[str, str | None]) -> Iterator[Step]:
     """Comments that are not what they were."""
-    for on, text in comments(it).items():
+    for on, text in comments(definition).items():
         if text != before.get(on):
-            yield Step(it.object, f"COMMENT ON {on} IS {'NULL' if text is None else pg_text(text)}")
+            yield Step(definition.object, f"COMMENT ON {on} IS {'NULL' if text is None else pg_text(text)}")

@@ -123,16 +123,16 @@ def _special(old: Definition, new: Definition, other: set[str]) -> dict[str, lis
                 statements.append(f"{altered(new)} {'SET' if words == 'NOT NULL' else 'ADD'} {words}")
             return {"not null": statements}
         case "sequence":
-            said = f"{altered(new)} AS {new.facts['type']} {' '.join(_sequence(new.facts))}"
+            statement = f"{altered(new)} AS {new.facts['type']} {' '.join(_sequence(new.facts))}"
             facts = ("type", "cycle", *SEQUENCE_WORDS)
-            return {"of": [], **{name: [] for name in facts}, "type": [said] if other & {*facts} else []}
+            return {"of": [], **{name: [] for name in facts}, "type": [statement] if other & {*facts} else []}
     return {}
 
 
 def _sequence(facts: Mapping[str, Any]) -> list[str]:
     """All options: a new type would move the bounds."""
-    said = [f"{word} {facts[name]}" for name, word in SEQUENCE_WORDS.items()]
-    return [*said, "CYCLE" if facts["cycle"] else "NO CYCLE"]
+    clauses = [f"{word} {facts[name]}" for name, word in SEQUENCE_WORDS.items()]
+    return [*clauses, "CYCLE" if facts["cycle"] else "NO CYCLE"]
 
 
 def _column(old: Definition, new: Definition, other: set[str]) -> Change | None:
@@ -172,9 +172,9 @@ def _identity(old: Definition, new: Definition) -> Iterator[str]:
         yield f"{altered(new)} {' '.join(f'SET {one}' for one in _sequence(is_))}"
 
 
-def _base(it: Definition) -> str:
+def _base(definition: Definition) -> str:
     """The type that holds the values: of a domain the one below it."""
-    base: str = it.facts.get("base") or it.facts["type"]
+    base: str = definition.facts.get("base") or definition.facts["type"]
     return base
 
 

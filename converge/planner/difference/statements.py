@@ -57,121 +57,125 @@ _CREATED = {
 """Facts that the statement which makes an object has said already."""
 
 
-def rank(it: Definition) -> int:
-    return RANKS.index(it.kind)
+def rank(definition: Definition) -> int:
+    return RANKS.index(definition.kind)
 
 
-def own_name(it: Definition) -> str:
-    return pg_name(it.facts["schema"], it.facts["name"])
+def own_name(definition: Definition) -> str:
+    return pg_name(definition.facts["schema"], definition.facts["name"])
 
 
-def holder(it: Definition) -> str:
+def holder(definition: Definition) -> str:
     """The table, view or domain that something hangs on."""
-    return pg_name(it.facts["schema"], it.facts.get("domain") or it.facts["table"])
+    return pg_name(definition.facts["schema"], definition.facts.get("domain") or definition.facts["table"])
 
 
-def named(it: Definition) -> str:
+def named(definition: Definition) -> str:
     """As COMMENT ON and DROP call it."""
-    facts, name = it.facts, pg_name(it.facts["name"])
-    match it.kind:
+    facts, name = definition.facts, pg_name(definition.facts["name"])
+    match definition.kind:
         case "schema" | "extension":
-            return f"{it.kind.upper()} {name}"
+            return f"{definition.kind.upper()} {name}"
         case "column":
-            return f"COLUMN {holder(it)}.{name}"
+            return f"COLUMN {holder(definition)}.{name}"
         case "constraint" | "foreign key":
-            return f"CONSTRAINT {name} ON {'DOMAIN ' if 'domain' in facts else ''}{holder(it)}"
+            return f"CONSTRAINT {name} ON {'DOMAIN ' if 'domain' in facts else ''}{holder(definition)}"
         case "trigger" | "rule" | "policy":
-            return f"{it.kind.upper()} {name} ON {holder(it)}"
+            return f"{definition.kind.upper()} {name} ON {holder(definition)}"
         case "function":
             word = "PROCEDURE" if "procedure" in facts else "FUNCTION"
-            return f"{word} {own_name(it)}({', '.join(facts.get('types', ()))})"
+            return f"{word} {own_name(definition)}({', '.join(facts.get('types', ()))})"
         case "aggregate":
-            return f"AGGREGATE {own_name(it)}({facts['identity'] or '*'})"
-    return f"{word_of(it)} {own_name(it)}"
+            return f"AGGREGATE {own_name(definition)}({facts['identity'] or '*'})"
+    return f"{word_of(definition)} {own_name(definition)}"
 
 
-def word_of(it: Definition) -> str:
+def word_of(definition: Definition) -> str:
     """The kind as DROP names it."""
-    return _WORDS.get(it.kind, it.kind.upper())
+    return _WORDS.get(definition.kind, definition.kind.upper())
 
 
-def altered(it: Definition) -> str:
+def altered(definition: Definition) -> str:
     """The beginning of the statement that changes its settings."""
-    match it.kind:
+    match definition.kind:
         case "column" | "default":
-            return f"ALTER TABLE {holder(it)} ALTER COLUMN {pg_name(it.facts['name'])}"
+            return f"ALTER TABLE {holder(definition)} ALTER COLUMN {pg_name(definition.facts['name'])}"
         case "index" | "constraint" | "foreign key" | "rule" | "trigger":
-            return f"ALTER {'DOMAIN' if 'domain' in it.facts else 'TABLE'} {holder(it)}"
-    return f"ALTER {named(it)}"
+            return f"ALTER {'DOMAIN' if 'domain' in definition.facts else 'TABLE'} {holder(definition)}"
+    return f"ALTER {named(definition)}"
 
 
-def make(it: Definition, parts: Sequence[Definition]) -> Iterator[str]:
+def make(definition: Definition, parts: Sequence[Definition]) -> Iterator[str]:
     """Statements that make it, with the parts that are made in the same statement."""
-    facts, kind = it.facts, it.kind
+    facts, kind = definition.facts, definition.kind
     if kind == "schema":
         if facts["name"] != PUBLIC:
-            yield f"CREATE {named(it)}"
+            yield f"CREATE {named(definition)}"
         elif "comment" not in facts:
-            yield f"COMMENT ON {named(it)} IS NULL"
+            yield f"COMMENT ON {named(definition)} IS NULL"
         return
-    if kind == "extension" and facts["schema"] != PUBLIC and not it.needs:
+    if kind == "extension" and facts["schema"] != PUBLIC and not definition.needs:
         # It is neither the usual schema nor the one that is described.
         yield f"CREATE SCHEMA IF NOT EXISTS {facts['schema']}"
-    yield _create(it, parts)
+    yield _create(definition, parts)
 
 
-def _create(it: Definition, parts: Sequence[Definition]) -> str:
-    facts = it.facts
-    match it.kind:
+def _create(definition: Definition, parts: Sequence[Definition]) -> str:
+    facts = definition.facts
+    match definition.kind:
         case "extension":
             return f"CREATE EXTENSION IF NOT EXISTS {pg_name(facts['name'])} WITH SCHEMA {facts['schema']}"
         case "enum":
-            return f"CREATE TYPE {own_name(it)} AS ENUM ({', '.join(map(pg_text, facts['labels']))})"
+            return f"CREATE TYPE {own_name(definition)} AS ENUM ({', '.join(map(pg_text, facts['labels']))})"
         case "domain":
-            return _domain(it, parts)
+            return _domain(definition, parts)
         case "composite":
             lines = [attribute(one) for one in facts.get("attributes", ())]
-            return f"CREATE TYPE {own_name(it)} AS {_bracketed(lines)}"
+            return f"CREATE TYPE {own_name(definition)} AS {_bracketed(lines)}"
         case "sequence":
-            return _sequence(it)
+            return _sequence(definition)
         case "table":
-            return _table(it, parts)
+            return _table(definition, parts)
         case "column":
-            return f"ALTER TABLE {holder(it)} ADD COLUMN {_column(it, parts[0] if parts else None)}"
+            default = parts[0] if parts else None
+            return f"ALTER TABLE {holder(definition)} ADD COLUMN {_column(definition, default)}"
         case "default":
-            return f"{altered(it)} SET DEFAULT {facts['expression']}"
+            return f"{altered(definition)} SET DEFAULT {facts['expression']}"
         case "ownership":
             column = pg_name(facts["table schema"], facts["table"], facts["column"])
-            return f"{altered(it)} OWNED BY {column}"
+            return f"{altered(definition)} OWNED BY {column}"
         case "constraint" | "foreign key":
-            return f"{altered(it)} ADD {_constraint(it)}"
+            return f"{altered(definition)} ADD {_constraint(definition)}"
         case "view" | "materialized view":
-            return view(it)
-    definition: str = facts["definition"]
-    return definition
+            return view(definition)
+    statement: str = facts["definition"]
+    return statement
 
 
-def set_after(it: Definition) -> Iterator[str]:
+def set_after(definition: Definition) -> Iterator[str]:
     """What the statement that makes it cannot say, without comments."""
-    yield from changed_settings(None, it, it.facts.keys() - _CREATED.get(it.kind, set()))
-    for number, target in (it.facts.get("statistics", {}) if it.kind == "index" else {}).items():
-        yield f"ALTER INDEX {own_name(it)} ALTER COLUMN {number} SET STATISTICS {target}"
+    yield from changed_settings(
+        None, definition, definition.facts.keys() - _CREATED.get(definition.kind, set())
+    )
+    statistics = definition.facts.get("statistics", {}) if definition.kind == "index" else {}
+    for number, target in statistics.items():
+        yield f"ALTER INDEX {own_name(definition)} ALTER COLUMN {number} SET STATISTICS {target}"
 
 
-def drop(it: Definition) -> Iterator[str]:
-    match it.kind:
-        case "schema" if it.facts["name"] == PUBLIC:
-            yield f"COMMENT ON {named(it)} IS 'standard public schema'"
+def drop(definition: Definition) -> Iterator[str]:
+    match definition.kind:
+        case "schema" if definition.facts["name"] == PUBLIC:
+            yield f"COMMENT ON {named(definition)} IS 'standard public schema'"
         case "column":
-            yield f"ALTER TABLE {holder(it)} DROP COLUMN {pg_name(it.facts['name'])}"
+            yield f"ALTER TABLE {holder(definition)} DROP COLUMN {pg_name(definition.facts['name'])}"
         case "default":
-            yield f"{altered(it)} DROP DEFAULT"
+            yield f"{altered(definition)} DROP DEFAULT"
         case "ownership":
-            yield f"{altered(it)} OWNED BY NONE"
+            yield f"{altered(definition)} OWNED BY NONE"
         case "constraint" | "foreign key":
-            yield f"{altered(it)} DROP CONSTRAINT {pg_name(it.facts['name'])}"
+            yield f"{altered(definition)} DROP CONSTRAINT {pg_name(definition.facts['name'])}"
         case _:
-            yield f"DROP {named(it)}"
+            yield f"DROP {named(definition)}"
 
 
 def marks(objects: Mapping[str, Definition]) -> dict[tuple[str, str], tuple[str, str, str]]:
@@ -187,36 +191,40 @@ def marks(objects: Mapping[str, Definition]) -> dict[tuple[str, str], tuple[str,
     return found
 
 
-def made_with(it: Definition) -> str | None:
+def made_with(definition: Definition) -> str | None:
     """The object whose statement can make this one, too."""
-    of: str | None = it.facts.get("of")
-    if it.kind == "constraint":
-        return None if it.facts["definition"].endswith(" NOT VALID") else of
-    return of if it.kind == "column" or (it.kind == "default" and of and of.startswith("column ")) else None
+    of: str | None = definition.facts.get("of")
+    if definition.kind == "constraint":
+        return None if definition.facts["definition"].endswith(" NOT VALID") else of
+    return (
+        of
+        if definition.kind == "column" or (definition.kind == "default" and of and of.startswith("column "))
+        else None
+    )
 
 
-def gone_with(it: Definition) -> str | None:
+def gone_with(definition: Definition) -> str | None:
     """The object with which the server drops it."""
-    of: str | None = it.facts.get("sequence" if it.kind == "ownership" else "of")
+    of: str | None = definition.facts.get("sequence" if definition.kind == "ownership" else "of")
     return of
 
 
-def comments(it: Definition) -> dict[str, str | None]:
+def comments(definition: Definition) -> dict[str, str | None]:
     """By what COMMENT ON calls them: those of the object and of what has no definition of its own."""
-    if it.kind in ("default", "ownership", "extension"):
+    if definition.kind in ("default", "ownership", "extension"):
         return {}
-    facts = it.facts
-    found = {named(it): facts.get("comment")}
-    match it.kind:
+    facts = definition.facts
+    found = {named(definition): facts.get("comment")}
+    match definition.kind:
         case "column" if "sequence" in facts:
-            found[f"SEQUENCE {sequence_name(it)}"] = facts.get("sequence comment")
+            found[f"SEQUENCE {sequence_name(definition)}"] = facts.get("sequence comment")
         case "constraint" if facts["form"] in "pux":
-            found[f"INDEX {own_name(it)}"] = facts.get("index comment")
+            found[f"INDEX {own_name(definition)}"] = facts.get("index comment")
         case "composite" | "view" | "materialized view":
             names = [one["name"] for one in facts.get("attributes", ())]
             names += [name for name, *_ in facts.get("columns", ())]
             said = facts.get("column comments", {})
-            found |= {f"COLUMN {own_name(it)}.{pg_name(name)}": said.get(name) for name in names}
+            found |= {f"COLUMN {own_name(definition)}.{pg_name(name)}": said.get(name) for name in names}
     return found
 
 
@@ -236,15 +244,15 @@ def changed_settings(old: Definition | None, new: Definition, names: Collection[
             yield f"{start} SET {_listed(other)}"
 
 
-def settings_of(it: Definition) -> set[str]:
+def settings_of(definition: Definition) -> set[str]:
     """The facts that `changed_settings` and `marks` can change."""
-    return {*_SETTINGS.get(it.kind, ()), *_MARKS, "options"}
+    return {*_SETTINGS.get(definition.kind, ()), *_MARKS, "options"}
 
 
-def view(it: Definition, verb: str = "CREATE") -> str:
-    method = f" USING {it.facts['method']}" if "method" in it.facts else ""
-    empty = "\n WITH NO DATA" if "empty" in it.facts else ""
-    return f"{verb} {named(it)}{method}{_with(it)} AS\n{it.facts['query']}{empty}"
+def view(definition: Definition, verb: str = "CREATE") -> str:
+    method = f" USING {definition.facts['method']}" if "method" in definition.facts else ""
+    empty = "\n WITH NO DATA" if "empty" in definition.facts else ""
+    return f"{verb} {named(definition)}{method}{_with(definition)} AS\n{definition.facts['query']}{empty}"
 
 
 def attribute(one: Mapping[str, Any]) -> str:
@@ -271,27 +279,30 @@ def sequence_options(facts: Mapping[str, Any]) -> list[str]:
     greatest = most if up else -1
     start = facts["min"] if up else facts["max"]
     usual = {"increment": 1, "min": least, "max": greatest, "start": start, "cache": 1}
-    said = [f"{SEQUENCE_WORDS[name]} {facts[name]}" for name in usual if facts[name] != usual[name]]
-    return said + (["CYCLE"] if facts["cycle"] else [])
+    clauses = [f"{SEQUENCE_WORDS[name]} {facts[name]}" for name in usual if facts[name] != usual[name]]
+    return clauses + (["CYCLE"] if facts["cycle"] else [])
 
 
-def sequence_name(it: Definition) -> str:
+def sequence_name(definition: Definition) -> str:
     """Of the sequence of an identity column."""
-    return pg_name(it.facts["sequence"]["schema"], it.facts["sequence"]["name"])
+    return pg_name(definition.facts["sequence"]["schema"], definition.facts["sequence"]["name"])
 
 
-def identity(it: Definition) -> str:
+def identity(definition: Definition) -> str:
     """``GENERATED … AS IDENTITY``, with the options that the server would not choose by itself."""
-    of = it.facts["sequence"]
-    usual = of["name"] == f"{it.facts['table']}_{it.facts['name']}_seq" and of["schema"] == it.facts["schema"]
-    said = ([] if usual else [f"SEQUENCE NAME {sequence_name(it)}"]) + sequence_options(of)
-    brackets = f" ({' '.join(said)})" if said else ""
-    return f"GENERATED {it.facts['identity']} AS IDENTITY{brackets}"
+    of = definition.facts["sequence"]
+    usual = (
+        of["name"] == f"{definition.facts['table']}_{definition.facts['name']}_seq"
+        and of["schema"] == definition.facts["schema"]
+    )
+    clauses = ([] if usual else [f"SEQUENCE NAME {sequence_name(definition)}"]) + sequence_options(of)
+    brackets = f" ({' '.join(clauses)})" if clauses else ""
+    return f"GENERATED {definition.facts['identity']} AS IDENTITY{brackets}"
 
 
-def options(it: Definition | None) -> dict[str, str]:
+def options(definition: Definition | None) -> dict[str, str]:
     """Storage parameters by their names."""
-    return dict(one.split("=", 1) for one in (it.facts.get("options", ()) if it else ()))
+    return dict(one.split("=", 1) for one in (definition.facts.get("options", ()) if definition else ()))
 
 
 def _listed(found: Mapping[str, str]) -> str:
@@ -299,47 +310,49 @@ def _listed(found: Mapping[str, str]) -> str:
     return "(" + ", ".join(f"{name} = {pg_text(value)}" for name, value in found.items()) + ")"
 
 
-def _with(it: Definition) -> str:
-    return f" WITH {_listed(options(it))}" if "options" in it.facts else ""
+def _with(definition: Definition) -> str:
+    return f" WITH {_listed(options(definition))}" if "options" in definition.facts else ""
 
 
-def _domain(it: Definition, parts: Sequence[Definition]) -> str:
-    words = [f"CREATE DOMAIN {own_name(it)} AS {it.facts['base']}"]
+def _domain(definition: Definition, parts: Sequence[Definition]) -> str:
+    words = [f"CREATE DOMAIN {own_name(definition)} AS {definition.facts['base']}"]
     facts = {"collation": "COLLATE", "default": "DEFAULT"}
-    words += [f"{word} {it.facts[fact]}" for fact, word in facts.items() if fact in it.facts]
-    words += [it.facts["not null"]] if "not null" in it.facts else []
+    words += [f"{word} {definition.facts[fact]}" for fact, word in facts.items() if fact in definition.facts]
+    words += [definition.facts["not null"]] if "not null" in definition.facts else []
     return " ".join([*words, *map(_constraint, parts)])
 
 
-def _sequence(it: Definition) -> str:
-    unlogged = "UNLOGGED " if "unlogged" in it.facts else ""
-    type_ = [] if it.facts["type"] == "bigint" else [f"AS {it.facts['type']}"]
-    return " ".join([f"CREATE {unlogged}SEQUENCE {own_name(it)}", *type_, *sequence_options(it.facts)])
+def _sequence(definition: Definition) -> str:
+    unlogged = "UNLOGGED " if "unlogged" in definition.facts else ""
+    type_ = [] if definition.facts["type"] == "bigint" else [f"AS {definition.facts['type']}"]
+    return " ".join(
+        [f"CREATE {unlogged}SEQUENCE {own_name(definition)}", *type_, *sequence_options(definition.facts)]
+    )
 
 
-def _table(it: Definition, parts: Sequence[Definition]) -> str:
-    defaults = {one.facts["name"]: one for one in parts if one.kind == "default"}
-    lines = [_column(one, defaults.get(one.facts["name"])) for one in parts if one.kind == "column"]
-    lines += [_constraint(one) for one in parts if one.kind == "constraint"]
-    unlogged = "UNLOGGED " if "unlogged" in it.facts else ""
-    method = f" USING {it.facts['method']}" if "method" in it.facts else ""
-    return f"CREATE {unlogged}TABLE {own_name(it)} {_bracketed(lines)}{method}{_with(it)}"
+def _table(definition: Definition, parts: Sequence[Definition]) -> str:
+    defaults = {part.facts["name"]: part for part in parts if part.kind == "default"}
+    lines = [_column(part, defaults.get(part.facts["name"])) for part in parts if part.kind == "column"]
+    lines += [_constraint(part) for part in parts if part.kind == "constraint"]
+    unlogged = "UNLOGGED " if "unlogged" in definition.facts else ""
+    method = f" USING {definition.facts['method']}" if "method" in definition.facts else ""
+    return f"CREATE {unlogged}TABLE {own_name(definition)} {_bracketed(lines)}{method}{_with(definition)}"
 
 
 def _bracketed(lines: Sequence[str]) -> str:
     return "(\n" + ",\n".join(f"    {line}" for line in lines) + "\n)" if lines else "()"
 
 
-def _constraint(it: Definition) -> str:
-    return f"CONSTRAINT {pg_name(it.facts['name'])} {it.facts['definition']}"
+def _constraint(definition: Definition) -> str:
+    return f"CONSTRAINT {pg_name(definition.facts['name'])} {definition.facts['definition']}"
 
 
-def _column(it: Definition, default: Definition | None) -> str:
+def _column(definition: Definition, default: Definition | None) -> str:
     """As CREATE TABLE and ADD COLUMN write it."""
-    facts = it.facts
+    facts = definition.facts
     words = [pg_name(facts["name"]), facts["type"]]
     words += [text.format(facts[fact]) for fact, text in _OF_COLUMNS.items() if fact in facts]
-    words += [identity(it)] if "identity" in facts else []
+    words += [identity(definition)] if "identity" in facts else []
     words += [f"DEFAULT {default.facts['expression']}"] if default is not None else []
     return " ".join([*words, "NOT NULL"] if "not null" in facts else words)
 
