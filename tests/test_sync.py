@@ -332,6 +332,38 @@ def test_new_tables_take_no_name_and_no_place_of_others(databases: tuple[str, st
     assert (ran.code, _said(ran, "V115")) == (1, "cannot be compared: the source no longer has the table")
 
 
+def test_new_tables_that_foreign_keys_join_keep_the_types_of_all(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Whether every value fits a type is asked of all columns that keys join, those of new tables, too."""
+    source, target = databases
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[type]]\nmatch = { type = "char", length = 36, fits = true }\nto = "uuid"\n', "utf-8")
+    mysql(source, "CREATE TABLE t (id CHAR(36) PRIMARY KEY); INSERT INTO t VALUES (UUID())")
+    ends = ("--source", source, "--target", target)
+    ran = converge("migrate", *ends, "--map", str(map_))
+    assert ran.code == 0, ran.err
+    new = "(id CHAR(36) PRIMARY KEY, t_id CHAR(36), FOREIGN KEY (t_id) REFERENCES t (id))"
+    mysql(source, f"CREATE TABLE c {new}; INSERT INTO c SELECT UUID(), id FROM t")
+    ran = sync(databases, "--dry-run")
+    assert (ran.code, "c is new" in _said(ran, "V124")) == (0, True), ran.err
+    ran = sync(databases)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    mysql(source, f"CREATE TABLE d {new}; INSERT INTO d SELECT UUID(), id FROM t")
+    ran = sync(databases, "--no-scan")
+    assert (ran.code, "not all rows of d were scanned" in ran.err) == (3, True), ran.err
+    ran = converge("follow", "--once", *ends)
+    assert ran.code == 0, ran.err
+    types = "SELECT pg_typeof(id)::text || pg_typeof(t_id) FROM"
+    assert postgres(target, f"{types} c UNION ALL {types} d") == [("uuiduuid",)] * 2
+    assert compare(source, target).equal
+    # A value that is none makes the type another one, of the run's table, too.
+    mysql(source, f"CREATE TABLE e {new}; SET foreign_key_checks = 0; INSERT INTO e VALUES (UUID(), 'x')")
+    for more in ((), ("--dry-run",)):
+        ran = sync(databases, *more)
+        assert (ran.code, "T011" in ran.err) == (3, True), ran.err
+
+
 def test_a_row_that_was_moved_is_another_one(databases: tuple[str, str]) -> None:
     """VACUUM FULL keeps the xmin, which all rows of a chunk share."""
     source, target = migrated(

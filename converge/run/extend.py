@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Set
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from glob import escape
 from typing import Any, get_args
 
 import psycopg
 
+from converge.errors import BlockedError, first_of
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -39,8 +40,10 @@ from converge.run.migrate import require_plan_of
 from converge.run.options import Options
 from converge.run.prepare import Prepared
 
+_SHOWN = 5
 
-def require_same_but_tables(run: Recorded, plan: Plan, catalog: Catalog) -> None:
+
+def _require_same_but_tables(run: Recorded, plan: Plan, catalog: Catalog) -> None:
     """Raises BlockedError where more is another than in the run's plan than which tables there are."""
     names = _tables(run.plan) ^ _tables(plan) | run.elsewhere.keys()
     # A trigger goes with its table, and its outcome does not say with which.
@@ -68,16 +71,22 @@ def _tables(plan: Plan) -> set[str]:
 
 
 def extend(
-    run: Recorded, now: Prepared, source: Endpoint, target: Endpoint, options: Options, emit: Sink
+    run: Recorded,
+    now: Prepared,
+    source: Endpoint,
+    target: Endpoint,
+    options: Options,
+    emit: Sink,
+    *,
+    dry_run: bool = False,
 ) -> Plan:
-    """Gives a finished run its new tables, and takes those from its plan that neither side has any more.
+    """Gives a finished run its new tables, and takes those from its plan that neither side has any more;
+    `dry_run` only looks whether that can be.
 
     Returns the plan that the run has from now on, without tables of other runs and those that the source
     no longer has. In load mode, where the application's migrations make tables, nothing is new. Raises
     BlockedError for a plan that is another in more than its tables, and for what stops a run.
     """
-    catalog = now.inputs.catalog
-    require_same_but_tables(run, now.plan, catalog)
     there, inputs, facts = now.target, now.inputs, now.inputs.facts
     assert there is not None and facts is not None
     known, planned = ({table.source: table for table in plan.tables} for plan in (run.plan, now.plan))
@@ -86,6 +95,7 @@ def extend(
     left = {name for name, table in known.items() if table.target in facts.names} - own
     gone = known.keys() - own - left
     if not (new or gone) or run.state != "finished" or run.made is None:
+        _require_same_but_tables(run, now.plan, inputs.catalog)
         return narrowed(now.plan, own & known.keys())
     exclude = (*inputs.selection.exclude, *map(escape, run.elsewhere))
     inputs = replace(inputs, selection=Selection(inputs.selection.include, exclude))
@@ -93,11 +103,15 @@ def extend(
     _, asked = ask_target(replace(inputs, evidence=scanned), there, now.source)
     evidence = replace(asked, refused={**asked.refused, **inputs.evidence.refused})
     plan = make_plan(replace(inputs, evidence=evidence))
+    # Not before: columns that foreign keys join get one type, by what the new tables hold, too.
+    with _naming_unseen(evidence, new):
+        _require_same_but_tables(run, plan, inputs.catalog)
     if plan.blocks:
         raise blocked(plan.blocks)
-    require_same_but_tables(run, plan, catalog)
     if found := occupied(there, facts, [plan.table(name).target for name in new]):
         raise blocked([replace(found, hint="no run has made them: drop or rename them")])
+    if dry_run:
+        return plan
     whole = _with(plan, run.plan, left)
     lock(there)
     upgrade(target)
@@ -105,6 +119,20 @@ def extend(
         there.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         _carry_out(there, run, run.made, whole, evidence)
     return plan
+
+
+@contextmanager
+def _naming_unseen(evidence: Evidence, new: Set[str]) -> Iterator[None]:
+    """A plan may be another because of a new table of which the scan has not seen all rows."""
+    try:
+        yield
+    except BlockedError as error:
+        facts = {name: evidence.table(name) for name in sorted(new)}
+        if unseen := [name for name, one in facts.items() if one is None or one.unseen]:
+            listed = ", ".join(first_of(unseen, _SHOWN))
+            scan = f"not all rows of {listed} were scanned: without --no-scan, with a larger --scan-seconds"
+            error.hint = f"{scan}\n{error.hint}"
+        raise
 
 
 def _carry_out(

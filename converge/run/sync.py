@@ -17,7 +17,7 @@ from converge.postgres.recorded import Unseen
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
 from converge.run.compared import recorded_run
-from converge.run.extend import extend, require_same_but_tables
+from converge.run.extend import extend
 from converge.run.migrate import with_fixed_options
 from converge.run.options import Options
 from converge.run.prepare import prepare
@@ -41,10 +41,7 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
         assert now.target is not None
         require_not_cut_over(now.target, run.plan.schema, run.plan.targets.values())
         # A new view or index is not in the run's plan, and would be left out in silence.
-        if dry_run:
-            require_same_but_tables(run, now.plan, now.inputs.catalog)
-        else:
-            extend(run, now, source, target, options, emit)
+        extend(run, now, source, target, options, emit, dry_run=dry_run)
     repair = Repair(on_sql=(lambda _: None) if dry_run else None, catches_up=True)
     result = verify(source, target, options, "full", emit, repair=repair)
     result.command = "sync"
