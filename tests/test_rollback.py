@@ -243,6 +243,24 @@ def test_what_does_not_fit_the_source_changes_nothing(databases: tuple[str, str]
     assert (ran.code, "V115" in ran.err) == (3, True), ran.err
 
 
+def test_rows_without_a_key_that_mean_the_same_go_back_one_by_one(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Documents that are equal may have several texts, by each of which rows are found."""
+    source, target = databases
+    rows = """INSERT INTO log VALUES ('{"a": 1}'), ('{"a": 1.0}'), ('{"a": 1.0}')"""
+    prepared(databases, f"CREATE TABLE log (doc JSON); {rows}")
+    postgres(target, "DELETE FROM log")
+    script = tmp_path / "back.sql"
+    assert rollback(databases, "--sql", str(script)).code == 0
+    assert [script.read_text("utf-8").count(f"LIMIT {number};") for number in (1, 2, 3)] == [1, 1, 0]
+    assert counts(rollback(databases, "--apply", "--yes")) == {"log": (0, 0, 3)}
+    postgres(target, rows)
+    assert counts(rollback(databases, "--apply", "--yes")) == {"log": (3, 0, 0)}
+    found = mysql(source, "SELECT CAST(doc AS CHAR), COUNT(*) FROM log GROUP BY 1 ORDER BY 1")
+    assert found == [('{"a": 1.0}', 2), ('{"a": 1}', 1)]
+
+
 def test_a_set_is_the_same_in_any_order(databases: tuple[str, str]) -> None:
     source, target = databases
     prepared(

@@ -21,6 +21,7 @@ from converge.postgres import digest as on_target
 from converge.types.field import Field, shown
 
 Row = tuple[str | None, ...]
+Values = tuple[Any, ...]
 TOLERANCE = 1e-12
 _LEAST = 1e-15
 _SHOWN = 1000
@@ -98,17 +99,22 @@ def unequal(
     def meant(row: Row) -> tuple[Hashable, ...]:
         return tuple(field.meaning(value) for field, value in zip(fields, row, strict=True))
 
-    left, right = Counter(map(meant, source)), Counter(map(meant, target))
-    mine, theirs = ({meant(row): row for row in rows} for rows in (source, target))
+    # Of one meaning there may be several texts, such as 1 and 1.0 in JSON, each of a row of its own.
+    mine, theirs = defaultdict[Values, list[Row]](list), defaultdict[Values, list[Row]](list)
+    for rows, side in ((source, mine), (target, theirs)):
+        for row in rows:
+            side[meant(row)].append(row)
+    left, right = (Counter({one: len(rows) for one, rows in side.items()}) for side in (mine, theirs))
     here, there = left - right, right - left
     doubles = [place for place, field in enumerate(fields) if field.judge == "double"]
     near = _near(here, there, doubles) if doubles and here and there else []
     here -= Counter(one for one, _ in near)
     there -= Counter(other for _, other in near)
-    return [mine[one] for one in here.elements()], [theirs[one] for one in there.elements()], bool(near)
-
-
-Values = tuple[Any, ...]
+    return (
+        [mine[one].pop() for one in here.elements()],
+        [theirs[one].pop() for one in there.elements()],
+        bool(near),
+    )
 
 
 def _near(left: Counter[Values], right: Counter[Values], doubles: list[int]) -> list[tuple[Values, Values]]:
