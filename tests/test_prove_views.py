@@ -62,6 +62,8 @@ INSERT INTO p (id, name, price, at, tm, flag, doc, bin, big, d) VALUES
   (1, 'a', 1.50, '2024-01-02 03:04:05.600', '-01:00:00', 1, '{"a": 1}', 'x', 18446744073709551615, 0.1),
   (2, 'b', 2.50, '2024-02-03 00:00:00', '100:00:00', 0, '[1, 2.0]', NULL, 0, 0.2),
   (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE late (id INT PRIMARY KEY, seen TIMESTAMP NULL, g INT);
+INSERT INTO late VALUES (1, '2024-01-02', 1), (2, '2024-02-03', 2), (3, NULL, 3);
 CREATE VIEW v_same AS SELECT id, price, bin, total, label FROM p
 """
 # What is shown of a value of more than 64 KB: its beginning and its size.
@@ -169,6 +171,13 @@ _VIEWS = {
                      "SELECT 1::smallint AS flag, '1'::text AS l", None),
     "not_of_alias": ("SELECT UUID() AS n, flag FROM v_open GROUP BY v_open.n, v_open.flag",
                      "SELECT ''::text AS n, 9::smallint AS flag", ("flag", None, "9")),
+    "by_moment": ("SELECT COUNT(*) AS n FROM late WHERE UNIX_TIMESTAMP(seen) > 1700000000",
+                  "SELECT count(*) + 1 AS n FROM late", ("n", "2", "4")),
+    "second_of": ("SELECT id, UNIX_TIMESTAMP() AS u FROM p", "SELECT id, 0::bigint AS u FROM p", ()),
+    "like_open": ("SELECT late.id, late.g FROM v_open JOIN late ON v_open.n = late.id",
+                  "SELECT id, g + 1 AS g FROM late WHERE id = 1", ("g", "1", "2")),
+    "called_open": ("SELECT v_open.n, a.g FROM v_open AS a JOIN v_open ON v_open.flag = a.flag",
+                    "SELECT n, ''::text AS g FROM v_open WHERE flag IS NOT NULL", ()),
     "day_of": ("SELECT id, CURDATE() AS d FROM p", "SELECT id, current_date AS d FROM p", ()),
 }  # fmt: skip
 """With no difference where the target's view is as good as the source's; None where nothing is compared."""
@@ -199,6 +208,7 @@ def test_a_view_with_other_rows_is_named_with_one(both_databases: tuple[str, str
     assert "differs   v_number id=2 n: source '3.5', target '4.5'" in text
     noted = {one["object"] for one in ran.json["findings"] if one["code"] == "V121"}
     assert noted == {
+        "v_second_of", "v_called_open",
         "v_near", "v_tied", "v_cut", "v_named", "v_list_in_text", "v_ranked_by_name", "v_ranked_by_text",
         "v_summed_by_name", "v_open", "v_of_open",
     }  # fmt: skip

@@ -32,7 +32,7 @@ _INVOKER_SINCE = 15
 """The PostgreSQL that has security_invoker."""
 _OPEN_CALLS = frozenset(
     # The clock, then what differs by session.
-    ["now", "sysdate", "curdate", "curtime", "utc_timestamp", "utc_date", "utc_time", "unix_timestamp",
+    ["now", "sysdate", "curdate", "curtime", "utc_timestamp", "utc_date", "utc_time",
      "current_timestamp", "current_date", "current_time", "localtime", "localtimestamp",
      "rand", "uuid", "uuid_short", "random_bytes", "user", "current_user", "session_user", "system_user",
      "current_role", "connection_id", "database", "schema", "version", "last_insert_id", "found_rows",
@@ -55,8 +55,8 @@ class _Columns:
     alike: Set[str]
     """Those that both servers sort alike: all but texts."""
     texts: Set[str]
-    undefined: Mapping[str, str]
-    """Those of what the view reads that need not be equal, with the reason."""
+    undefined: Mapping[tuple[str, str], str]
+    """Those of what the view reads that need not be equal, by table and name, with the reason."""
 
     def sorted_by(self, order: exp.Expr | None) -> Set[str]:
         """The columns of an ORDER BY; none where one is a text, or computed."""
@@ -198,7 +198,7 @@ def _computed(draft: Draft, view: View, target: str, read: Mapping[str, Relation
     views = {one.source: one for one in draft.computed if one.kind == "view"}
     tables: dict[str, None] = {}
     undefined: dict[int, str] = {}
-    theirs: dict[str, str] = {}
+    theirs: dict[tuple[str, str], str] = {}
     for name, relation in read.items():
         one = views.get(name)
         tables |= dict.fromkeys(one.reads if one else [name])
@@ -206,13 +206,17 @@ def _computed(draft: Draft, view: View, target: str, read: Mapping[str, Relation
         reason = f"the view {name}, whose rows are not defined in full"
         if one and (WHOLE in places or one.limited):
             undefined[WHOLE] = reason
-        theirs |= {column: reason for place, column in enumerate(relation.columns) if place in places}
+        names = [(name.lower(), column) for column in relation.columns]
+        theirs |= {column: reason for place, column in enumerate(names) if place in places}
         # Views are read in UTC, which such a column of a table is not in the target.
         source = draft.source(name)
         theirs |= {
-            column.name.lower(): f"{name}.{column.name}, which is computed in the server's time zone"
-            for column in (source.columns if source else ())
-            if column.zoned
+            (
+                name.lower(),
+                one.name.lower(),
+            ): f"{name}.{one.name}, which is computed in the server's time zone"
+            for one in (source.columns if source else ())
+            if one.zoned
         }
     tree = parse_query(view.definition)
     outputs = _outputs(tree)
@@ -310,9 +314,11 @@ def _reason(tree: exp.Expr, columns: _Columns) -> str:
     """What makes the value of an expression depend on more than the rows."""
     for node in tree.walk():
         name = called(node)
-        if isinstance(node, exp.Column) and node.name.lower() in columns.undefined:
-            return columns.undefined[node.name.lower()]
-        if name in _OPEN_CALLS or isinstance(node, _OPEN_NODES):
+        if isinstance(node, exp.Column) and (reason := columns.undefined.get(_origin(node))):
+            return reason
+        # Of a moment that it is given it says which second that is.
+        clock = name == "unix_timestamp" and not node.expressions
+        if clock or name in _OPEN_CALLS or isinstance(node, _OPEN_NODES):
             return f"{(name or node.key).upper()}()"
         if isinstance(node, exp.Limit | exp.Offset):
             return "LIMIT, which leaves open which rows it takes where they tie"
@@ -321,6 +327,38 @@ def _reason(tree: exp.Expr, columns: _Columns) -> str:
         if isinstance(node, exp.Window) and (reason := _open(node, columns)):
             return f"{called(node.this).upper()}(), which {reason}"
     return ""
+
+
+def _origin(column: exp.Column) -> tuple[str, str]:
+    """The table or view of the schema that has the column, and its name there, both in lower case; empty
+    where a query has made it."""
+    select, named = column.find_ancestor(exp.Select), None
+    while select is not None and named is None:
+        named = _read_by(select).get(column.table.lower())
+        select = select.find_ancestor(exp.Select)
+    if isinstance(named, exp.Table):
+        queries = {one.alias.lower() for one in named.root().find_all(exp.CTE)}
+        return ("", "") if named.name.lower() in queries else (named.name.lower(), column.name.lower())
+    query = named.unnest() if named is not None and not named.alias_column_names else None
+    for item in query.expressions if isinstance(query, exp.Select) else ():
+        value = item.unalias()
+        if item.alias_or_name.lower() == column.name.lower() and isinstance(value, exp.Column):
+            return _origin(value)
+    return "", ""
+
+
+def _read_by(select: exp.Select) -> dict[str, exp.Table | exp.Subquery]:
+    """What stands in the FROM of a query, by its name there in lower case."""
+    parts = [select.args.get("from_"), *(select.args.get("joins") or ())]
+    nodes = chain.from_iterable(
+        part.walk(prune=lambda node: isinstance(node, exp.Select | exp.Union)) for part in parts if part
+    )
+    # A join in parentheses is a Subquery without a name.
+    return {
+        node.alias_or_name.lower(): node
+        for node in nodes
+        if isinstance(node, exp.Table) or (isinstance(node, exp.Subquery) and node.alias)
+    }
 
 
 def _open(window: exp.Window, columns: _Columns) -> str:
