@@ -178,6 +178,23 @@ _VIEWS = {
                   "SELECT id, g + 1 AS g FROM late WHERE id = 1", ("g", "1", "2")),
     "called_open": ("SELECT v_open.n, a.g FROM v_open AS a JOIN v_open ON v_open.flag = a.flag",
                     "SELECT n, ''::text AS g FROM v_open WHERE flag IS NOT NULL", ()),
+    "ranked_in": ("SELECT q.id, RANK() OVER (ORDER BY q.price) AS r "
+                  "FROM (SELECT id, name AS price FROM p) AS q",
+                  "SELECT id, rank() OVER (ORDER BY id DESC) AS r FROM p", ()),
+    "ranked_with": ("WITH p AS (SELECT id, name AS price FROM p) "
+                    "SELECT p.id, RANK() OVER (ORDER BY p.price) AS r FROM p",
+                    "SELECT id, rank() OVER (ORDER BY id DESC) AS r FROM p", ()),
+    "ranked_as_is": ("SELECT q.id, RANK() OVER (ORDER BY q.cost) AS r "
+                     "FROM (SELECT id, price AS cost FROM p) AS q",
+                     "SELECT id, rank() OVER (ORDER BY id DESC) AS r FROM p", ("id", "1", "2")),
+    "row_in": ("SELECT q.k, ROW_NUMBER() OVER (ORDER BY q.k) AS r FROM (SELECT id AS k FROM p) AS q",
+               "SELECT id AS k, row_number() OVER (ORDER BY id DESC) AS r FROM p", ("k", "1", "3")),
+    "row_of_two": ("SELECT p.id, m.n, ROW_NUMBER() OVER (ORDER BY p.id) AS r "
+                   "FROM p JOIN (SELECT 1 AS n UNION ALL SELECT 2) AS m",
+                   "SELECT id, n, row_number() OVER (ORDER BY id DESC) AS r "
+                   "FROM p, (VALUES (1), (2)) m (n)", ()),
+    "list_of_outer": ("SELECT id, (SELECT GROUP_CONCAT(x.id ORDER BY p.id) FROM v_same AS x) AS g FROM p",
+                      "SELECT id, '2,3,1'::text AS g FROM p", ()),
     "day_of": ("SELECT id, CURDATE() AS d FROM p", "SELECT id, current_date AS d FROM p", ()),
 }  # fmt: skip
 """With no difference where the target's view is as good as the source's; None where nothing is compared."""
@@ -208,7 +225,7 @@ def test_a_view_with_other_rows_is_named_with_one(both_databases: tuple[str, str
     assert "differs   v_number id=2 n: source '3.5', target '4.5'" in text
     noted = {one["object"] for one in ran.json["findings"] if one["code"] == "V121"}
     assert noted == {
-        "v_second_of", "v_called_open",
+        "v_second_of", "v_called_open", "v_ranked_in", "v_ranked_with", "v_row_of_two", "v_list_of_outer",
         "v_near", "v_tied", "v_cut", "v_named", "v_list_in_text", "v_ranked_by_name", "v_ranked_by_text",
         "v_summed_by_name", "v_open", "v_of_open",
     }  # fmt: skip

@@ -5,7 +5,7 @@ Not all of a view's rows is defined: their order, what LIMIT leaves, columns tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, takewhile
 from typing import Literal
@@ -48,26 +48,31 @@ _RANKS = frozenset({"rank", "dense_rank", "percent_rank", "cume_dist"})
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """What a view's columns tell of orders, by their names in lower case."""
+    """What the columns that a view reads tell of its rows: by table and name, in lower case, as `_origin`."""
 
-    keys: Sequence[Set[str]]
-    """Each tells the view's rows apart."""
-    alike: Set[str]
+    keys: Mapping[str, Sequence[Set[str]]]
+    """Of each table those that tell its rows apart."""
+    alike: Set[tuple[str, str]]
     """Those that both servers sort alike: all but texts."""
-    texts: Set[str]
     undefined: Mapping[tuple[str, str], str]
-    """Those of what the view reads that need not be equal, by table and name, with the reason."""
+    """Those that need not be equal, with the reason."""
 
-    def sorted_by(self, order: exp.Expr | None) -> Set[str]:
+    def sorted_by(self, order: exp.Expr | None) -> Set[tuple[str, str]]:
         """The columns of an ORDER BY; none where one is a text, or computed."""
         items = order.expressions if order is not None else ()
-        names = {item.this.name.lower() if isinstance(item.this, exp.Column) else "" for item in items}
+        names = {_origin(item.this) if isinstance(item.this, exp.Column) else ("", "") for item in items}
         return names if names <= self.alike else set()
 
     def is_total(self, order: exp.Expr | None) -> bool:
         """Whether it leaves no order of rows open."""
         names = self.sorted_by(order)
-        return any(key <= names for key in self.keys)
+        select = order.find_ancestor(exp.Select) if order is not None else None
+        if order is None or select is None or not _shows_once(select):
+            return False
+        # A column of the query around it is the same in all rows.
+        own = {column.table.lower() for column in order.find_all(exp.Column)} <= _read_by(select).keys()
+        columns = {name for _, name in names}
+        return own and any(key <= columns for table, _ in names for key in self.keys.get(table, ()))
 
 
 def plan_views(draft: Draft) -> None:
@@ -213,18 +218,15 @@ def _computed(draft: Draft, view: View, target: str, read: Mapping[str, Relation
         theirs |= {
             (
                 name.lower(),
-                one.name.lower(),
-            ): f"{name}.{one.name}, which is computed in the server's time zone"
-            for one in (source.columns if source else ())
-            if one.zoned
+                column.name.lower(),
+            ): f"{name}.{column.name}, which is computed in the server's time zone"
+            for column in (source.columns if source else ())
+            if column.zoned
         }
     tree = parse_query(view.definition)
     outputs = _outputs(tree)
-    # Where it reads a table twice, no columns tell its rows apart.
-    alone = len(list(tree.find_all(exp.Table))) == 1
-    keys = [key for relation in read.values() for key in relation.keys] if alone else []
-    alike, texts = _sorting(read.values())
-    columns = _Columns(keys, alike, texts, theirs)
+    keys = {name.lower(): relation.keys for name, relation in read.items()}
+    columns = _Columns(keys, {*_sorted_alike(read)}, theirs)
     unsorted = {}
     for number, item in enumerate(outputs):
         value = item.unalias()
@@ -269,11 +271,12 @@ def _unique(table: Table) -> list[set[str]]:
     return [key for key in keys if key <= filled]
 
 
-def _sorting(relations: Iterable[Relation]) -> tuple[Set[str], Set[str]]:
-    """Names of columns that both servers sort alike, and of texts, which they may not."""
-    columns = [pair for relation in relations for pair in relation.columns.items()]
-    texts = {name for name, value in columns if value.kind in ("text", "set", "opaque") and not value.labels}
-    return {name for name, _ in columns} - texts, texts
+def _sorted_alike(relations: Mapping[str, Relation]) -> Iterator[tuple[str, str]]:
+    """The columns that both servers sort alike: not texts."""
+    for table, relation in relations.items():
+        for name, value in relation.columns.items():
+            if value.kind not in ("text", "set", "opaque") or value.labels:
+                yield table.lower(), name
 
 
 def _order(tree: exp.Expr, outputs: Sequence[exp.Expr]) -> tuple[tuple[int, ...], bool]:
@@ -347,6 +350,13 @@ def _origin(column: exp.Column) -> tuple[str, str]:
     return "", ""
 
 
+def _shows_once(select: exp.Select) -> bool:
+    """Whether it reads one table, each row of it once at most."""
+    read = [*_read_by(select).values()]
+    query = read[0].unnest() if len(read) == 1 else None
+    return isinstance(query, exp.Table) or (isinstance(query, exp.Select) and _shows_once(query))
+
+
 def _read_by(select: exp.Select) -> dict[str, exp.Table | exp.Subquery]:
     """What stands in the FROM of a query, by its name there in lower case."""
     parts = [select.args.get("from_"), *(select.args.get("joins") or ())]
@@ -375,7 +385,7 @@ def _open(window: exp.Window, columns: _Columns) -> str:
     if counts and not columns.is_total(order):
         return "counts rows that tie in any order"
     keys = order.find_all(exp.Column) if order is not None else ()
-    if (name in _RANKS or not endless) and any(key.name.lower() in columns.texts for key in keys):
+    if (name in _RANKS or not endless) and any(_origin(key) not in columns.alike for key in keys):
         return "goes by an order of texts"
     return ""
 
