@@ -52,8 +52,9 @@ def write_rollback(
 ) -> Rollback:
     """Writes what has changed as a script for the mysql client. Changes neither side."""
     result = Rollback("sql", str(source), str(target))
-    with noted_changes(source, target, options, emit, result) as (_, _, scripts, joining):
-        joining = [one for one in joining if one.columns]
+    with noted_changes(source, target, options, emit, result) as (_, here, scripts, joining):
+        # Whoever runs the script may read what its checks name: those of which no column is seen are none.
+        _require_readable(here, source, [one for one in joining if not one.columns])
         begin = (BEGIN_FAILING, *_begin(scripts, joining))
         write(f"{_SESSION};\nSET NAMES utf8mb4;\nSTART TRANSACTION;\n".encode())
         write("".join(f"{one};\n" for one in begin).encode())
@@ -74,16 +75,7 @@ def apply_rollback(
     """
     result = Rollback("apply", str(source), str(target))
     with noted_changes(source, target, options, emit, result) as (run, here, scripts, joining):
-        if denied := dict.fromkeys(table for one in joining for table in one.denied):
-            # A session without checks may have made a key whose parent is in no database that is there.
-            drop = "-- or, where the table does not exist: ALTER TABLE … DROP FOREIGN KEY …;"
-            own = read_privileges(here, source.database)
-            raise SourceError(
-                f"the user may not read {', '.join(map('.'.join, denied))}, where rows may have no parent; "
-                "nothing has been changed",
-                code=Code.S004,
-                hint="\n".join([*(own.grant_reading(*table) for table in denied), drop]),
-            )
+        _require_readable(here, source, joining)
         changes = tuple((changed.table.source, script.rows) for changed, script in scripts if script.rows)
         if approve is not None and changes:
             approve(Removal("change", str(source), changes))
@@ -108,6 +100,20 @@ def apply_rollback(
             for changed, _ in scripts:
                 changed.sides.forget()
     return result
+
+
+def _require_readable(here: WatchedConnection, source: Endpoint, joining: Sequence[Joining]) -> None:
+    """Raises SourceError where the user may not read a table of one of these foreign keys."""
+    if denied := dict.fromkeys(table for one in joining for table in one.denied):
+        # A session without checks may have made a key whose parent is in no database that is there.
+        drop = "-- or, where the table does not exist: ALTER TABLE … DROP FOREIGN KEY …;"
+        own = read_privileges(here, source.database)
+        raise SourceError(
+            f"the user may not read {', '.join(map('.'.join, denied))}, where rows may have no parent; "
+            "nothing has been changed",
+            code=Code.S004,
+            hint="\n".join([*(own.grant_reading(*table) for table in denied), drop]),
+        )
 
 
 def _begin(scripts: Sequence[tuple[Changed, Script]], joining: Sequence[Joining]) -> Iterator[str]:
