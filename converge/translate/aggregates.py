@@ -15,6 +15,7 @@ key `id`:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,8 @@ _LIMIT = "GROUP_CONCAT cuts its result at group_concat_max_len (1,024 bytes by d
 def aggregate(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Term:
     """A call of one of `NAMES`."""
     distinct = bool(args) and isinstance(args[0], exp.Distinct)
-    values = _of_rows(t, args[0].expressions if distinct else args)
+    with _of_rows(t):
+        values = [t.value(arg) for arg in (args[0].expressions if distinct else args)]
     if any(value.quotient for value in values):
         raise Untranslatable(f"{name} of a quotient: how many digits MySQL keeps depends on its plan")
     if distinct:
@@ -70,12 +72,12 @@ def aggregate(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Term:
     return _bits(value, name, word)
 
 
-def _of_rows(t: QueryTranslator, args: Sequence[exp.Expr]) -> list[Term]:
-    """The arguments of an aggregate: those of each row, whatever is shown of the group."""
+@contextmanager
+def _of_rows(t: QueryTranslator) -> Iterator[None]:
+    """For what an aggregate takes, and is sorted by: values of each row, whatever is shown of the group."""
     shown_once, t.shown_once = t.shown_once, {}
-    values = [t.value(arg) for arg in args]
+    yield
     t.shown_once = shown_once
-    return values
 
 
 def _count(values: Sequence[Term], word: str) -> Term:
@@ -136,17 +138,18 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Term:
     between = t.value(separator).literal if separator is not None else ","
     if between is None:
         raise Untranslatable("the separator of group_concat is not a literal")
-    (value,) = _of_rows(t, [part])
-    text = value.text(t.context)
-    t.context.note(_LIMIT)
-    if order is None:
-        t.context.note("GROUP_CONCAT without ORDER BY: the order is undefined on both servers")
-    keys = t.order(order, _list_key) if order is not None else []
-    by = f" ORDER BY {', '.join(keys)}" if keys else ""
-    sql = f"string_agg({text}, {pg_text(between)}{by})"
-    if distinct:
-        collate.apart(value, t.context)
-        sql = _distinct_list(t, text, pg_text(between), order, part)
+    with _of_rows(t):
+        value = t.value(part)
+        text = value.text(t.context)
+        t.context.note(_LIMIT)
+        if order is None:
+            t.context.note("GROUP_CONCAT without ORDER BY: the order is undefined on both servers")
+        keys = t.order(order, _list_key) if order is not None else []
+        by = f" ORDER BY {', '.join(keys)}" if keys else ""
+        sql = f"string_agg({text}, {pg_text(between)}{by})"
+        if distinct:
+            collate.apart(value, t.context)
+            sql = _distinct_list(t, text, pg_text(between), order, part)
     return Term(sql, "text", collation=value.collation, explicit=value.explicit, uneven=value.uneven)
 
 
