@@ -33,8 +33,17 @@ SOURCE = [
     END""",
     "CREATE FUNCTION pay(n SMALLINT UNSIGNED) RETURNS CHAR(3) DETERMINISTIC NO SQL RETURN 'abc'",
     f"CREATE FUNCTION `{HOSTILE}\nx`(`{HOSTILE}` INT) RETURNS INT DETERMINISTIC RETURN '{HOSTILE[:-1]}'",
-    "CREATE EVENT nightly ON SCHEDULE EVERY 2 HOUR STARTS '2030-01-01 03:05:00' DISABLE DO DELETE FROM film",
+    "CREATE EVENT nightly ON SCHEDULE EVERY 2 HOUR STARTS '2020-01-01 03:05:00' DISABLE DO DELETE FROM film",
 ]
+EVENTS = {
+    "daily": ("EVERY 1 DAY STARTS '2020-01-01 03:05:00'", "SELECT cron.schedule('daily', '5 3 * * *'"),
+    "later": ("EVERY 1 DAY STARTS '2099-01-01 03:05:00'",
+              "-- the event STARTS 2099-01-01 03:05:00\n-- SELECT cron.schedule('later', '5 3 * * *'"),
+    "until": ("EVERY 1 DAY STARTS '2020-01-01 03:05:00' ENDS '2099-01-01 00:00:00'", "-- pg_cron has no"),
+    "off": ("EVERY 1 DAY STARTS '2020-01-01 03:05:00' ON COMPLETION PRESERVE DISABLE",
+            "-- the event is DISABLED\n-- SELECT cron.schedule('off', '5 3 * * *'"),
+}  # fmt: skip
+"""Schedules, and how what pg_cron gets of each begins."""
 SIGNATURES = {
     "trigger a_first": "a_first AFTER INSERT ON film",
     "trigger second": "second AFTER INSERT ON film, number 2 of these",
@@ -42,7 +51,7 @@ SIGNATURES = {
     "IN flag tinyint(1), IN kind enum('a','it''s'), IN doc json, IN at datetime(3), IN tags set('x','y'), "
     "IN bits bit(4))",
     "function pay": "pay(n smallint unsigned) RETURNS char(3)",
-    "event nightly": "nightly EVERY 2 HOUR STARTS 2030-01-01 03:05:00",
+    "event nightly": "nightly EVERY 2 HOUR STARTS 2020-01-01 03:05:00",
 }
 ARGUMENTS = {
     ("pay_2", "p"): "IN amount numeric, OUT id numeric, INOUT note character varying, IN flag smallint, "
@@ -106,7 +115,8 @@ def test_skeletons_are_made_and_say_that_they_are_not_ported(
             postgres(target, statement)
     assert postgres(target, "SELECT count(*) FROM film") == [(0,)]
     text = (folder / "event_nightly.sql").read_text()
-    assert """-- SELECT cron.schedule('nightly', '5 1-23/2 * * *', 'CALL "public"."nightly"()')""" in text
+    statement = """SELECT cron.schedule('nightly', '5 1-23/2 * * *', 'CALL "public"."nightly"()')"""
+    assert f"\n-- -- the event is DISABLED\n-- -- {statement}" in text
     assert "-- BEGIN" not in text and "DELETE FROM film" in text
     again = converge("plan", *ends, "--write-routines", str(folder))
     assert (again.code, "[U020]" in again.err) == (2, True), again.err
@@ -154,6 +164,9 @@ def test_an_estimate_has_plain_figures(hours: tuple[float, float], words: str) -
         ("1 MONTH", "2030-01-02 00:05:00", "5 22 1 * *", "+02:00"),
         ("1 MONTH", "2030-03-01 00:05:00", "", "+02:00"),
         ("1 MONTH", "2030-01-29 00:05:00", "", "+02:00"),
+        ("1 MONTH", "2030-01-01 13:05:00", "", "Europe/Berlin"),
+        ("1 MONTH", "2030-01-28 12:05:00", "", "Europe/Berlin"),
+        ("1 MONTH", "2030-01-15 00:05:00", "5 0 15 * *", "Europe/Berlin"),
         ("1 DAY", "2030-01-01 21:54:00", "54 21 * * *", "UTC"),
         ("1 DAY", "2030-01-01 21:54:00", "54 21 * * *", "Europe/Berlin"),
         ("1 DAY", "2030-01-01 21:54:00", "54 21 * * *", "CEST"),
@@ -175,7 +188,17 @@ def test_schedules_of_cron(every: str, starts: str, schedule: str, zone: str) ->
     expected = f"SELECT cron.schedule('e', '{schedule}', 'CALL e()')" if schedule else "-- pg_cron has no"
     statement = _schedule(event, "e")
     assert statement.startswith(expected)
-    assert ("the hours are those of" in statement) == (zone in ("Europe/Berlin", "CEST"))
+    assert ("are those of" in statement) == (bool(schedule) and zone in ("Europe/Berlin", "CEST"))
+
+
+def test_events_that_do_not_run_are_scheduled_in_a_comment(databases: tuple[str, str]) -> None:
+    source, target = databases
+    for name, (schedule, _) in EVENTS.items():
+        mysql(source, f"SET time_zone = '+00:00'; CREATE EVENT `{name}` ON SCHEDULE {schedule} DO SET @n = 1")
+    ran = converge("plan", "--source", source, "--target", target, "--json")
+    given = {one["name"]: one["schedule"] for one in ran.json["plan"]["ports"]}
+    for name, (_, begin) in EVENTS.items():
+        assert given[name].startswith(begin), given[name]
 
 
 def test_sizes_and_constructs_are_counted() -> None:

@@ -225,6 +225,10 @@ class Routine:
     """When an event's first interval begins, in the event's time zone."""
     zone: str = ""
     """That time zone; of SYSTEM what the source's machine calls its own."""
+    ends: str = ""
+    """When its last interval ends; empty where none does."""
+    idle: str = ""
+    """Why an event does not run now: ``is DISABLED``, ``STARTS …``."""
     parameters: tuple[Parameter, ...] = ()
 
     @property

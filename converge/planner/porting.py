@@ -26,6 +26,8 @@ _NOT_STATEMENTS = re.compile(
 _DIVIDES = {"MINUTE": 60, "HOUR": 24, "DAY": 1, "WEEK": 1, "MONTH": 1}
 """By an event's unit: how many of them cron counts before it begins anew, as an event never does."""
 _SURE_DAYS = 28
+_OFFSETS = (timedelta(hours=-12), timedelta(hours=14))
+"""Least and most by which a zone's clock is ahead of GMT."""
 
 
 def plan_ports(draft: Draft) -> None:
@@ -95,9 +97,10 @@ def _schedule(routine: Routine, own: str) -> str:
     start = datetime.fromisoformat(routine.starts) if routine.starts else datetime(1, 1, 2)
     offset = _offset(routine.zone)
     first = start - (offset or timedelta())
-    sure = number and _DIVIDES.get(unit, 0) % number == 0 and unit in _DIVIDES
+    sure = number and _DIVIDES.get(unit, 0) % number == 0 and unit in _DIVIDES and not routine.ends
     # The day before the first of a month is another one each time, and so is the event's in a short month.
-    day_varies = max(first.day, start.day) > _SURE_DAYS or first.month != start.month
+    times = [start, *(start - one for one in (_OFFSETS if offset is None else [offset]))]
+    day_varies = max(one.day for one in times) > _SURE_DAYS or len({one.month for one in times}) > 1
     if not sure or (unit == "MONTH" and day_varies):
         return f"-- pg_cron has no schedule that is surely the same as {routine.when}"
     minute, hour = str(first.minute), str(first.hour)
@@ -109,7 +112,10 @@ def _schedule(routine: Routine, own: str) -> str:
     weekday = str(first.isoweekday() % 7) if unit == "WEEK" else "*"
     schedule = pg_text(f"{minute} {hour} {day} * {weekday}")
     statement = f"SELECT cron.schedule({pg_text(routine.name)}, {schedule}, {pg_text(f'CALL {own}()')})"
-    return statement + f" -- the hours are those of {routine.zone}" * (offset is None)
+    if offset is None:
+        what = "hours and the day" if unit in ("WEEK", "MONTH") else "hours"
+        statement += f" -- the {what} are those of {routine.zone}"
+    return f"-- the event {routine.idle}\n-- {statement}" if routine.idle else statement
 
 
 def _offset(zone: str) -> timedelta | None:
