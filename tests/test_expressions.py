@@ -671,6 +671,31 @@ def test_a_generated_value_that_was_cut_is_copied(both_databases: tuple[str, str
     assert postgres(target, "INSERT INTO g (id) VALUES (8) RETURNING code") == [("none-8",)]
 
 
+def test_triggers_that_compute_fire_in_the_order_of_the_columns(databases: tuple[str, str]) -> None:
+    """PostgreSQL fires them by their names; what it computes itself comes after all of them."""
+    source, target = databases
+    table = "c" * 60
+    mysql(
+        source,
+        f"SET sql_mode = ''; CREATE TABLE {table} (id INT PRIMARY KEY, a VARCHAR(20), "
+        "twice INT AS (id * 2) STORED, total VARCHAR(3) AS (CONCAT(a, '-')) STORED, "
+        "label VARCHAR(4) AS (CONCAT(total, '!', twice)) STORED); "
+        f"INSERT INTO {table} (id, a) VALUES (1, 'abcdef')",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--json", "--yes")
+    hints = {one["object"]: one["hint"] for one in ran.json["findings"] if one["code"] == "P024"}
+    assert hints.keys() == {f"{table}.total", f"{table}.label"}, ran.err
+    total, label = hints[f"{table}.total"], hints[f"{table}.label"]
+    in_place = "-- twice has no value yet in a trigger: its own expression in place of NEW.twice"
+    assert (in_place in label, "no value yet" in total, "place of NEW.total" in label) == (True, False, False)
+    for hint, expression in (
+        (label, "left(concat(NEW.total, '!', NEW.id * 2), 4)"),
+        (total, "left(concat(NEW.a, '-'), 3)"),
+    ):
+        postgres(target, hint.partition("[[column]]")[0].replace("…", expression))
+    assert postgres(target, f"INSERT INTO {table} (id, a) VALUES (2, 'b') RETURNING label") == [("b-!4",)]
+
+
 def test_trials_of_the_same_name_do_not_meet(both_databases: tuple[str, str]) -> None:
     """The names of a table and its column may be joined to those of others, or of a trigger."""
     source, target = both_databases

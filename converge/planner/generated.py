@@ -57,13 +57,24 @@ def plan_generated(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPl
 
 def _sketch(draft: Draft, decided: Decision, plan: ColumnPlan) -> str:
     """A trigger that fills the column, but for its expression: the values are copied before it is there."""
-    table = draft.targets[decided.table.name]
-    # Triggers fire in the order of their names: this one last, after those that set what it reads.
-    trigger = fit(f"zz_{decided.table.name}_{plan.source}_computed")
-    function, target = pg_name(draft.schema, trigger), pg_name(draft.schema, table)
+    table, target = decided.table, pg_name(draft.schema, draft.targets[decided.table.name])
+    # Triggers fire in the order of their names: this one after those that set what it reads, which columns
+    # before it do, too. A long name loses its end.
+    place = [one.name for one in table.columns].index(decided.column.name)
+    trigger = fit(f"zz_{place:04}_{table.name}_{plan.source}_computed")
+    function, expression = pg_name(draft.schema, trigger), decided.column.generated or ""
+    plain = {one.object for one in draft.findings if one.code == Code.P024}
+    # A column that is generated reads only such as come before it, of which it is known by now.
+    unset = (
+        " ".join(one.name.split())
+        for one in table.columns[:place]
+        if one.generated and my_name(one.name) in expression and f"{table.name}.{one.name}" not in plain
+    )
     return "\n".join([
         f"-- After the run, with the expression in PostgreSQL in place of … (NEW.a for a column): "
-        f"{' '.join((decided.column.generated or '').split())}",
+        f"{' '.join(expression.split())}",
+        *(f"-- {one} has no value yet in a trigger: its own expression in place of NEW.{one}"
+          for one in unset),
         f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS",
         f"$computed$ BEGIN NEW.{pg_name(plan.target)} := …; RETURN NEW; END $computed$;",
         f"CREATE TRIGGER {pg_name(trigger)} BEFORE INSERT OR UPDATE ON {target}",
