@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from converge.codes import Code
-from converge.mapping.collations import counterpart
 from converge.mapping.rules import Rule, entry, literally, setting
 from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.quote import pg_name
@@ -18,6 +17,7 @@ from converge.planner.draft import Draft
 from converge.planner.rows import comparable, orphans
 from converge.translate import Context, TableColumns, Term, Untranslatable, translate
 from converge.types import base_name
+from converge.types.collations import counterpart
 
 # An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.
 BTREE_BYTES = 2600

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import product
 
 from converge.codes import Code
-from converge.mapping.collations import compared_like, ignores_case
 from converge.mapping.rules import setting
 from converge.model.catalog import ForeignKey, Index, Table
 from converge.model.evidence import Count, Search
@@ -20,6 +19,7 @@ from converge.planner.decision import Decision, column_entry, index_entry
 from converge.planner.draft import Draft
 from converge.planner.target_types import by_bytes, locale
 from converge.types import TEXTS, TEXTUAL, Value, base_name, family_of, form
+from converge.types.collations import compared_like, ignores_case
 from converge.types.forms import PADDED
 from converge.types.sql import as_bytes
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.mapping.collations import Collation, counterpart
 from converge.mapping.rules import policies, setting
 from converge.model.catalog import Column, Table
 from converge.model.quote import pg_name, pg_text, toml_text
@@ -12,6 +11,7 @@ from converge.model.table_plan import ColumnPlan
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft
 from converge.types import TEXTS, base_name
+from converge.types.collations import Collation, counterpart
 from converge.types.forms import PADDED
 from converge.types.members import fits_enum
 
@@ -163,6 +163,6 @@ def _own_collation(draft: Draft, name: str, like: Collation) -> str:
     # It means the same in every run and may serve other tables, so one that is there is used, and it stays.
     if draft.share(name, make_collation(quoted, like), "a map wants texts compared as in the source"):
         draft.loose[quoted] = like.locale
-        if like.note:
-            draft.find(Code.P037, name, like.note)
+        if notes := "; ".join(filter(None, (like.note, like.letters))):
+            draft.find(Code.P037, name, notes)
     return quoted

@@ -18,6 +18,7 @@ from dataclasses import replace
 from converge.model.quote import fit, pg_name, pg_text
 from converge.translate.context import Context, Untranslatable, refuse_if
 from converge.translate.term import ODDLY, STRINGS, Term
+from converge.types.collations import counterpart
 
 _UNKNOWN = "utf8mb4_0900_ai_ci"
 """The default of connections, for texts that have no collation of their own."""
@@ -92,6 +93,7 @@ def key(value: Term, context: Context) -> str:
     trusted = value.alike == name
     sql = _trimmed(value, value.sql if trusted else value.bytewise, ignores_end(name))
     if trusted:
+        _note_letters(name, context)
         return sql
     if ignores_case(name):
         note_case(name, context)
@@ -105,6 +107,7 @@ def compared(left: Term, right: Term, context: Context) -> tuple[str, str]:
         raise Untranslatable("two literals are compared by the collation of a connection")
     cuts = ignores_end(like.collation)
     if like.alike and like.alike == like.collation:
+        _note_letters(like.collation, context)
         return _cut(left, cuts), _cut(right, cuts)
     return _folded_pair(left, right, like.collation, context, cuts=cuts)
 
@@ -143,6 +146,13 @@ def note_invisible(collation: str, context: Context) -> None:
     if charset.startswith(("utf", "ucs", "gb18030")) and not simple:
         what = "ignores invisible characters and takes wide digits and signs for plain ones"
         context.note_rare(f"{collation} {what}; the target does not")
+
+
+def _note_letters(collation: str, context: Context) -> None:
+    """Says what the target's counterpart of a collation takes for equal otherwise."""
+    like = counterpart(collation)
+    if like is not None and like.letters:
+        context.note_rare(f"{collation}: {like.letters}")
 
 
 def has_letters(value: Term) -> bool:

@@ -11,16 +11,6 @@ from functools import partial
 from sqlglot import exp
 
 from converge.codes import Code
-from converge.mapping.collations import (
-    ACCENTS,
-    CASE,
-    FORM,
-    SPACES,
-    counterpart,
-    ignored,
-    ignored_by_icu,
-    ignores_case,
-)
 from converge.model.catalog import Column, Index, Table
 from converge.model.evidence import Count, Search
 from converge.model.quote import my_name, pg_name
@@ -31,6 +21,16 @@ from converge.planner.lint.retype import joined, patterned, retype, users
 from converge.planner.target_types import make_collation
 from converge.translate import Untranslatable, called, parse_expression
 from converge.types import TEXTS, TEXTUAL, base_name, family_of
+from converge.types.collations import (
+    ACCENTS,
+    CASE,
+    FORM,
+    SPACES,
+    counterpart,
+    ignored,
+    ignored_by_icu,
+    ignores_case,
+)
 from converge.types.forms import PADDED
 
 _USES = ("primary key", "unique", "foreign key", "index")

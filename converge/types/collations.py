@@ -5,28 +5,47 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 
 from converge.resources import schema_map
 
 
 @dataclass(frozen=True, slots=True)
 class Collation:
-    match: str
     locale: str
     """ICU locale; empty for a comparison of bytes."""
-    note: str
+    note: str = ""
+    """What still differs."""
+    letters: str = ""
+    """Which letters are equal in one of the servers only; empty where the same are in both."""
 
 
+@cache
 def counterpart(name: str) -> Collation | None:
     """What is known of a MySQL collation; None when nothing is."""
-    known = (Collation(**entry) for entry in schema_map("collations")["collation"])
-    return next((one for one in known if fnmatchcase(name, one.match)), None)
+    for entry in schema_map("collations")["collation"]:
+        if any(fnmatchcase(name, pattern) for pattern in entry["match"]):
+            locale = "" if entry.get("bytes") else _locale(name, entry.get("strength", ""))
+            return Collation(locale, entry.get("note", ""), entry.get("letters", ""))
+    return None
+
+
+def _locale(name: str, strength: str) -> str:
+    """The ICU locale of a MySQL collation: utf8mb4_es_0900_ai_ci is es-u-ks-level1."""
+    language = re.sub("^[^_]+_|(_0900)?(_ai|_as)?_c[is]$", "", name)
+    languages = schema_map("collations")["languages"]
+    locale = next((icu for icu, names in languages.items() if language in names), "und")
+    return f"{locale}{'-' if '-u-' in locale else '-u-'}{strength}" if strength else locale
 
 
 def compared_like(locale: str) -> str:
     """MySQL expression that makes a utf8mb4 text ``{}`` compare as ICU does in this locale."""
-    language = locale.partition("-")[0]
-    name = f"utf8mb4_{language}_0900" if language in schema_map("collations")["languages"] else "utf8mb4_0900"
+    name = "utf8mb4_0900"
+    for icu, names in schema_map("collations")["languages"].items():
+        language, _, variant = icu.partition("-u-")
+        if locale.partition("-")[0] == language and variant in locale:
+            name = f"utf8mb4_{names[0]}_0900"
+            break
     if re.search("ks-level1|colStrength=primary", locale):
         return f"{{}} COLLATE {name}_ai_ci"
     if re.search("ks-level2|colStrength=secondary", locale):
@@ -50,7 +69,8 @@ def ignored(name: str, *, folded: bool = False) -> tuple[str, ...]:
     if name in ("", "binary", "utf8mb4_0900_bin"):
         return ()
     words = [CASE] * (ignores_case(name) and not folded)
-    if ignores_case(name) and "_as_" not in name:
+    like = counterpart(name)
+    if ignores_case(name) and like is not None and ACCENTS in ignored_by_icu(like.locale):
         words.append(ACCENTS)
     elif not name.endswith("_bin"):
         words.append(FORM)
