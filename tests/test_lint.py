@@ -587,3 +587,50 @@ def test_a_partial_index_serves_where_it_leaves_out_no_key(databases: tuple[str,
     for statement in _statements(found["F010", "d.id"]["hint"]):
         postgres(target, statement)
     assert postgres(target, "SELECT max_value > 2^31 FROM pg_sequences") == [(True,)]
+
+
+_MAPPED_KEYS = """
+CREATE TABLE acct (
+  id int PRIMARY KEY, k varchar(40) COLLATE utf8mb4_bin, n varchar(40), cc varchar(40),
+  b varchar(40) COLLATE utf8mb4_bin, s varchar(40),
+  UNIQUE KEY u_k ((k COLLATE utf8mb4_0900_ai_ci)), UNIQUE KEY u_n ((n COLLATE utf8mb4_bin)),
+  UNIQUE KEY u_c ((cc COLLATE utf8mb4_bin)), UNIQUE KEY u_b ((IFNULL(b, ''))), KEY u_s ((IFNULL(s, '')))
+);
+INSERT INTO acct VALUES (1, 'Bob', 'Bob', 'Bob', 'Bob', 's'), (2, 'Ann', 'bob', 'bob', 'bob', 'S')
+"""
+_KEYS_MAP = """
+[[column]]
+match = { column = "k" }
+collation = "source"
+[[column]]
+match = { column = "n" }
+collation = "source"
+[[column]]
+match = { column = "cc" }
+to = "citext"
+[[column]]
+match = { table = "acct", column = "b" }
+to = "citext"
+[[column]]
+match = { table = "acct", column = "s" }
+collation = "C"
+"""
+
+
+def test_a_collation_in_a_key_goes_before_the_one_of_a_map(
+    both_databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Whether it tells more texts apart than the column's or fewer."""
+    source, target = both_databases
+    mysql(source, _MAPPED_KEYS)
+    map_ = tmp_path / "map.toml"
+    map_.write_text(_KEYS_MAP)
+    ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_), "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    found = {one["code"]: one["message"] for one in ran.json["findings"]}
+    assert found["F001"].endswith(
+        ": case and accents in (`k` collate utf8mb4_0900_ai_ci) (unique), ifnull(`s`,_utf8mb4'') (index)"
+    )
+    assert postgres(target, "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'u%'") == [(5,)]
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        postgres(target, "INSERT INTO acct (id, b) VALUES (3, 'bob')")

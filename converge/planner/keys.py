@@ -16,8 +16,9 @@ from converge.planner.decision import column_entry, index_entry
 from converge.planner.draft import Draft
 from converge.planner.rows import comparable, orphans
 from converge.translate import Context, TableColumns, Term, Untranslatable, translate
+from converge.translate.term import ODDLY
 from converge.types import base_name
-from converge.types.collations import counterpart
+from converge.types.collations import counterpart, ignores_case
 
 # An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.
 BTREE_BYTES = 2600
@@ -138,9 +139,14 @@ def made_term(draft: Draft, table: Table, expression: str, context: Context) -> 
     return translate(expression, columns, context)
 
 
+def key_sql(term: Term) -> str:
+    """The value of an index's expression, of which no map makes values equal that the source tells apart."""
+    return term.bytewise if term.alike == ODDLY and not ignores_case(term.collation) else term.sql
+
+
 def _part(draft: Draft, table: Table, index: Index, part: IndexPart, context: Context) -> str:
     if part.column is None:
-        text = f"({made_term(draft, table, part.expression or '', context).sql})"
+        text = f"({key_sql(made_term(draft, table, part.expression or '', context))})"
     else:
         text = _reference(draft, table, part)
         # A prefix index may cover whole values where it is not unique, and the longest entry fits a page.

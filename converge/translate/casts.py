@@ -127,6 +127,9 @@ def _collate(t: Translator, node: exp.Expr) -> Term:
 
 
 def _collated(value: Term, collation: str) -> Term:
+    if value.alike != collation:
+        # A map's type or collation of the column does not decide any more.
+        value = replace(value, sql=value.bytewise, alike="")
     return replace(value, collation=collation, explicit=True, source="", labels=(), one_spelling=False)
 
 

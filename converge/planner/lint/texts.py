@@ -16,7 +16,7 @@ from converge.model.evidence import Count, Search
 from converge.model.quote import my_name, pg_name
 from converge.model.words import said
 from converge.planner.draft import Draft
-from converge.planner.keys import BTREE_BYTES, longest_entry, made_term
+from converge.planner.keys import BTREE_BYTES, key_sql, longest_entry, made_term
 from converge.planner.lint.retype import joined, patterned, retype, users
 from converge.planner.target_types import make_collation
 from converge.translate import Untranslatable, called, parse_expression
@@ -164,8 +164,12 @@ def _expressions(draft: Draft, table: Table, arrived: Container[str]) -> Iterato
         for expression in (part.expression for part in index.parts if part.expression):
             with suppress(Untranslatable):
                 term = made_term(draft, source, expression, draft.context(immutable=True))
-                one = _Use(expression, use, term.collation, folded=bool(_cases(parse_expression(expression))))
-                if term.kind == "text" and not (term.alike or term.one_spelling) and one.ignored:
+                tree, unseen = parse_expression(expression), frozenset[str]()
+                if term.alike and key_sql(term) == term.sql:
+                    columns = (_Use(node.name, use, "") for node in tree.find_all(exp.Column))
+                    unseen = unseen.union(*(_seen(draft, table, one).unseen for one in columns))
+                one = _Use(expression, use, term.collation, folded=bool(_cases(tree)), unseen=unseen)
+                if term.kind == "text" and not term.one_spelling and one.ignored:
                     yield one
 
 
@@ -334,7 +338,7 @@ def _lower_indexes(draft: Draft, table: Table, loose: Container[str]) -> Iterato
             values = [
                 pg_name(draft.column(table.name, part.column).target)
                 if part.column
-                else made_term(draft, source, name, draft.context(immutable=True)).sql
+                else key_sql(made_term(draft, source, name, draft.context(immutable=True)))
                 for part, name in zip(index.parts, names, strict=True)
             ]
             pairs = zip(names, values, strict=True)
