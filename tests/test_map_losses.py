@@ -89,3 +89,50 @@ def test_a_sequence_of_the_target_that_ends_early_is_said(databases: tuple[str, 
     ran = converge("plan", "--source", source, "--target", target, "--mode", "load", "--json")
     said = {(one["object"], one["severity"]) for one in ran.json["findings"] if one["code"] == "P158"}
     assert said == {("t.id", "lossy")}, ran.err
+
+
+ROUNDED = {
+    "moment": ("DATETIME(6)", "'2000-01-01 00:00:00.999999'", "timestamp(0)"),
+    "clock": ("TIME(6)", "'10:00:00.999999'", "time(0)"),
+    "span": ("TIME(6)", "'10:00:00.5'", "interval(0)"),
+    "whole": ("INT", "16777217", "real"),
+    "big": ("BIGINT", "9007199254740993", "double precision"),
+    "small": ("DOUBLE", "0.1", "real"),
+    "long_": ("DECIMAL(30,20)", "1234567890.12345678901234567890", "double precision"),
+    "spaces": ("VARCHAR(9)", "'ab    '", "varchar(3)"),
+}
+"""Columns with a default that the target's type would change without a word."""
+EXACT = {
+    "moment1": ("DATETIME(6)", "'2000-01-01 00:00:00.500000'", "timestamp(1)"),
+    "clock0": ("TIME(6)", "'10:00:00.000000'", "time(0)"),
+    "whole0": ("INT", "16777216", "real"),
+    "half": ("DOUBLE", "0.5", "real"),
+    "tenth": ("FLOAT", "0.1", "double precision"),
+    "decimal0": ("DECIMAL(30,20)", "0.1", "double precision"),
+    "spaces0": ("VARCHAR(9)", "'ab '", "varchar(3)"),
+    "odd": ("VARCHAR(9) CHARACTER SET latin1", "'Ã©'", "text"),
+    "fine": ("VARCHAR(9) CHARACTER SET latin1", "'é'", "text"),
+}
+
+
+def test_a_default_is_the_source_s_or_none(both_databases: tuple[str, str], tmp_path: Path) -> None:
+    """Of a repaired column it is repaired, too."""
+    source, target = both_databases
+    columns = {**ROUNDED, **EXACT}
+    declared = (f"{name} {type_} DEFAULT {literal}" for name, (type_, literal, _) in columns.items())
+    mysql(source, f"CREATE TABLE t (id INT PRIMARY KEY, {', '.join(declared)})")
+    map_ = tmp_path / "map.toml"
+    entry = '[[column]]\nmatch = {{ column = "{}" }}\nto = "{}"\n'
+    repair = '[[type]]\nmatch = { charset = "latin1" }\npolicy = { latin1_utf8 = "repair" }\n'
+    map_.write_text("".join(entry.format(name, to) for name, (_, _, to) in columns.items()) + repair)
+    ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_), "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    dropped = {one["object"] for one in ran.json["findings"] if one["code"] == "P011"}
+    assert dropped == {f"t.{name}" for name in ROUNDED}
+    postgres(target, "INSERT INTO t (id) VALUES (1)")
+    mysql(source, "INSERT INTO t (id, odd) VALUES (1, 'Ã©')")
+    left_out = ", ".join(f"{name} = NULL" for name in ROUNDED)
+    mysql(source, f"UPDATE t SET {left_out}")
+    ran = converge("verify", "--source", source, "--target", target, "--map", str(map_), "--json")
+    assert ran.json["differences"] == [], ran.err
+    assert postgres(target, "SELECT odd, fine FROM t") == [("é", "é")]

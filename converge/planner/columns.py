@@ -22,6 +22,7 @@ from converge.types.base import seen_or
 from converge.types.forms import PADDED
 from converge.types.sql import refused, unequalled
 from converge.types.temporal import STATEMENT_TIME, current_time, is_local
+from converge.types.text import repaired
 
 _IDENTITY_TYPES = frozenset({"smallint", "integer", "bigint"})
 _NUMBERED_TYPES = _IDENTITY_TYPES | {"numeric", "real", "double precision"} | TEXTS
@@ -226,6 +227,8 @@ def _default(draft: Draft, decided: Decision) -> str | None:
         draft.find(Code.P012, name, "gets no default: the server does not show the text of its expression")
     if initial is None or column.generated or column.auto_increment or column.default_is_expression:
         return None
+    if any((change.trap, change.policy) == ("latin1_utf8", "repair") for change in decided.changes):
+        initial = repaired(initial)
     literal = None if unseen or "\0" in initial else decided.form.default(initial)
     is_now = literal == current_time(decided.to, column, column.fsp)
     draft.local_times += [name] * (is_now and is_local(decided.to, column))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal as Exact
 
 from converge.model.catalog import Column
 from converge.model.quote import pg_text
@@ -51,7 +52,7 @@ class Decimal(Family):
 
 def _as_double(form: Form, value: Value, precision: int, scale: int) -> Form:
     text = double_text(f"({value.sql}*1e0)")
-    form = replace(form, source_text=text, target_text=stored_text)
+    form = replace(form, source_text=text, target_text=stored_text, default=_default_as_double)
     if precision <= _DOUBLE_DIGITS:
         return form
     # The nearest double prints as another number.
@@ -65,6 +66,10 @@ def _as_double(form: Form, value: Value, precision: int, scale: int) -> Form:
 
 def _sizes(column: Column) -> tuple[int, int]:
     return column.precision or 10, column.scale or 0
+
+
+def _default_as_double(literal: str) -> str | None:
+    return literal if Exact(repr(float(literal))) == Exact(literal) else None
 
 
 def _default(literal: str, scale: int | None) -> str | None:

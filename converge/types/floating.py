@@ -13,6 +13,10 @@ at most 35 digits before the point and 30 behind it, as MySQL's own decimals.
 
 from __future__ import annotations
 
+import math
+import struct
+from functools import partial
+
 from converge.model.catalog import Column
 from converge.types.as_number import decimal_traps, scale_of
 from converge.types.base import Family, Form, Value
@@ -55,8 +59,24 @@ class Floating(Family):
             source_text=double_text(x, f"CONCAT({x})" if exact else ""),
             target_text=stored_text,
             traps=traps,
-            default=str,
+            default=partial(_default, column.type, value.to),
         )
+
+
+def _default(type_: str, to: str, literal: str) -> str | None:
+    """The literal as the column stores it: FLOAT's 0.1 is 0.10000000149011612; None where a real has less."""
+    stored = _as_real(literal) if type_ == "float" else float(literal)
+    if to == "real":
+        return literal if stored == _as_real(literal) else None
+    return literal if stored == float(literal) else repr(stored)
+
+
+def _as_real(literal: str) -> float:
+    try:
+        (real,) = struct.unpack("f", struct.pack("f", float(literal)))
+    except OverflowError:
+        return math.inf
+    return float(real)
 
 
 def _as_numeric(x: str, value: Value) -> Form:

@@ -51,8 +51,14 @@ def _plain(text: str, value: Value) -> Form:
         # As bytes: many collations take '' and ' ' for equal.
         last = as_bytes(f"RIGHT({text},1)")
         found.append(Trap("trailing_space", f"{last}=' '", {"trim": f"TRIM(TRAILING ' ' FROM {text})"}))
+
+    def default(literal: str) -> str | None:
+        # The target cuts spaces beyond the limit without a word.
+        return pg_text(literal) if limit is None or len(literal) <= limit else None
+
     # The cast leaves the padding out.
-    return of_text(text, traps=(*found, nul(text)), target_text="{}::text".format if padded else str)
+    target_text = "{}::text".format if padded else str
+    return of_text(text, traps=(*found, nul(text)), target_text=target_text, default=default)
 
 
 def nul(text: str) -> Trap:

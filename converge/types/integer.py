@@ -40,7 +40,12 @@ class Integer(Family):
         form = Form(read=number, source_text=at_scale(number, 0, value.to), default=_default)
         if base in ANY_TEXT:
             return as_digits(form, value)
-        form = replace(form, traps=_outside(value, "inexact" if base in FLOATS else "out_of_range"))
+        least, most = ends(value.to)
+        form = replace(
+            form,
+            traps=_outside(value, "inexact" if base in FLOATS else "out_of_range"),
+            default=lambda literal: str(int(literal)) if least <= int(literal) <= most else None,
+        )
         return replace(form, target_text=partial(_integral, value.to)) if base in FLOATS else form
 
 

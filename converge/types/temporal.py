@@ -94,7 +94,7 @@ class Datetime(Family):
         def default(literal: str) -> str | None:
             if now := _NOW.fullmatch(literal):
                 return current_time(value.to, value.column, int(now[1] or 0))
-            lost = value.to == "date" and literal[10:].strip(" 0:.")
+            lost = literal[10:].strip(" 0:.") if value.to == "date" else _beyond(literal, value.to)
             return None if lost else _default(_zone(value), literal)
 
         return Form(read=read, source_text=text, traps=(_zero_date(value, type_), *traps), default=default)
@@ -110,13 +110,13 @@ class Time(Family):
 
     def form(self, value: Value) -> Form:
         of_day = base_name(value.to) == "time"
-        outside = Trap("outside_day", f"{value.sql}<0 OR {value.sql}>='24:00:00'")
+        other_day = Trap("outside_day", f"{value.sql}<0 OR {value.sql}>='24:00:00'")
 
         def default(literal: str) -> str | None:
-            beyond = literal.startswith("-") or int(literal.partition(":")[0]) >= _HOURS
-            return None if of_day and beyond else pg_text(literal)
+            outside = literal.startswith("-") or int(literal.partition(":")[0]) >= _HOURS
+            return None if (of_day and outside) or _beyond(literal, value.to) else pg_text(literal)
 
-        traps = (*(outside,) * of_day, *_fraction(value, f"TIME({value.column.fsp})"))
+        traps = (*(other_day,) * of_day, *_fraction(value, f"TIME({value.column.fsp})"))
         return Form(read=value.sql, source_text=_trimmed(value), traps=traps, default=default)
 
 
@@ -124,6 +124,11 @@ def _default(end: str, literal: str) -> str | None:
     """A literal date with what makes it a moment; None where year, month or day is zero."""
     year, *month_and_day = literal[:10].split("-")
     return None if year == "0000" or "00" in month_and_day else pg_text(literal + end)
+
+
+def _beyond(literal: str, to: str) -> str:
+    """The fractional digits of a literal that the target type would round."""
+    return literal.partition(".")[2][digits_of(to) :].strip("0")
 
 
 def _digits(column: Column) -> str:

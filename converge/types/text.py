@@ -59,6 +59,18 @@ class Text(Family):
         return replace(form, traps=(*found, *form.traps))
 
 
+def repaired(literal: str) -> str:
+    """A latin1 text as the policy `repair` reads it: the text that its bytes are in UTF-8, where they are."""
+    # MySQL's latin1 is cp1252, with a control character for each byte that has no character there.
+    stored = b"".join(
+        char.encode("latin1" if "\x80" <= char <= "\x9f" else "cp1252", "replace") for char in literal
+    )
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return literal
+
+
 def utf8(value: Value) -> str:
     """The text in UTF-8, converted by the server where it is stored in another set."""
     plain = value.changed or value.column.charset in _UTF8
