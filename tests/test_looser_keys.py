@@ -100,3 +100,32 @@ def test_a_deterministic_collation_compares_bytes(databases: tuple[str, str], tm
     cure.write_text(found["hint"])
     maps = ("--map", str(cure), "--map", str(map_))
     assert converge("migrate", "--source", source, "--target", target, *maps, "--json").code == 0
+
+
+TWO_CODES = {
+    "cp932": "81CA FA54", "eucjpms": "A2C0 ADFC", "sjis": "5C 815F", "ujis": "5C A1C0", "armscii8": "27 FF",
+    "big5": "A1C3 A2CE", "tis620": "A0 FF",
+}  # fmt: skip
+"""By character set, the codes of two characters that MySQL converts to the same one of Unicode."""
+
+
+def test_characters_that_become_the_same_one_are_asked_about(
+    both_databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = both_databases
+    map_ = tmp_path / "map.toml"
+    map_.write_text("")
+    for charset, codes in TWO_CODES.items():
+        one, other = codes.split()
+        text = f"VARCHAR(9) CHARACTER SET {charset} COLLATE {charset}_bin"
+        mysql(source, f"CREATE TABLE {charset} (id INT PRIMARY KEY, s {text} UNIQUE)")
+        mysql(source, f"INSERT INTO {charset} VALUES (1, x'61{one}'), (2, x'61{other}'), (3, x'62')")
+    ends = ("--source", source, "--target", target, "--json")
+    planned = converge("plan", *ends)
+    found = {one["object"]: one for one in planned.json["findings"] if one["code"] == "V032"}
+    assert {name for name, one in found.items() if one["severity"] == "block"} == {
+        f"{charset}.s" for charset in TWO_CODES
+    }, planned.err
+    map_.write_text("\n".join(one["hint"] for one in found.values()))
+    ran = converge("migrate", *ends, "--map", str(map_))
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err

@@ -22,6 +22,7 @@ from converge.types import TEXTS, TEXTUAL, Value, base_name, family_of, form
 from converge.types.collations import compared_like, ignores_case
 from converge.types.forms import PADDED
 from converge.types.sql import as_bytes
+from converge.types.text import SEVERAL_CODES
 
 BYTES, CITEXT = as_bytes("{}"), as_bytes("LOWER({})")
 _CLASSES = {
@@ -94,7 +95,8 @@ def _compared(draft: Draft, decided: Decision) -> TargetValue:
         same, way_out = ignores_case(collation), 'to = "text"'
     if any(trap.merged for trap in form(value).traps):
         same, way_out = False, "skip = true"
-    way_out = way_out or ("skip = true" if value.changed else "")
+    if value.changed or decided.column.charset in SEVERAL_CODES:
+        way_out = way_out or "skip = true"
     return TargetValue(value, like, same, way_out)
 
 
@@ -194,7 +196,7 @@ def _by_columns(table: Table, key: ForeignKey) -> Iterator[Search]:
 
 
 def duplicate_searches(draft: Draft, table: Table) -> Iterator[Search]:
-    """A question for each unique key whose values a map may make equal, for each type of its columns."""
+    """A question for each unique key whose values may become equal, for each type of its columns."""
     for index in unique_keys(draft, table) if draft.loading is None else ():
         for values in possible(draft, table, index.columns):
             parts = _parts(index, values)

@@ -21,6 +21,9 @@ from converge.types.traps import Trap
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 # Character sets all of whose bytes have a Unicode mapping.
 _MAPPED = frozenset({"latin1"})
+SEVERAL_CODES = frozenset({"armscii8", "big5", "cp932", "eucjpms", "sjis", "tis620", "ujis"})
+"""Character sets of which several characters become the same one of Unicode: of cp932 both 0x81CA and 0xFA54
+are U+FFE2 (tried, all codes of one and two bytes of all sets)."""
 # A field of PostgreSQL is smaller than 1 GB; COPY's escapes come on top, and are counted with the whole row.
 _MOST_BYTES = 1_073_740_000
 # A character of one byte can have three in UTF-8, and one of four bytes has four.
