@@ -52,6 +52,7 @@ ALTER TABLE film DROP CONSTRAINT p, ALTER id DROP NOT NULL
 ALTER TABLE film ALTER COLUMN id SET DEFAULT 1, VALIDATE CONSTRAINT q
 ALTER TABLE film ALTER title TYPE text, ALTER length TYPE bigint
 ALTER TABLE film RENAME COLUMN id TO b
+ALTER FOREIGN TABLE away ADD COLUMN c int
 ALTER TABLE film ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY
 ALTER TABLE film ALTER id DROP EXPRESSION
 ALTER TYPE mood ADD VALUE 'x'
@@ -60,6 +61,7 @@ ALTER INDEX i RENAME TO j
 ALTER SEQUENCE s OWNED BY film.id
 ALTER SEQUENCE s AS bigint NO CYCLE CACHE 5
 CREATE SEQUENCE s INCREMENT BY -1 CYCLE
+CREATE TABLE made (id int); ALTER TABLE public.made ADD n int; INSERT INTO made VALUES (1)
 ALTER TABLE film ALTER id SET GENERATED ALWAYS SET NO CYCLE, ALTER b ADD GENERATED ALWAYS AS IDENTITY (CYCLE)
 DROP INDEX IF EXISTS i
 DROP VIEW shown
@@ -117,6 +119,11 @@ ALTER TABLE film ALTER title TYPE varchar(20) USING delord()::text, ALTER id SET
 ALTER TABLE checked ALTER id TYPE bigint
 ALTER TABLE checked VALIDATE CONSTRAINT checked_id_check
 ALTER TABLE indexed ALTER id TYPE bigint
+ALTER TABLE indexed SET LOGGED
+ALTER TABLE gone ALTER id TYPE int
+ALTER TABLE gone ADD COLUMN c int
+INSERT INTO gone VALUES (1)
+INSERT INTO away VALUES (1)
 ALTER TABLE film ALTER id SET DEFAULT delord()
 ALTER TABLE film ALTER COLUMN id SET EXPRESSION AS (length + 1)
 ALTER TABLE film SET UNLOGGED
@@ -206,6 +213,7 @@ INSERT INTO film VALUES (3, 'long'); ALTER TABLE film ALTER title TYPE varchar(2
 INSERT INTO empty VALUES (1); DROP TABLE empty
 CREATE TABLE a (LIKE empty INCLUDING DEFAULTS); INSERT INTO a VALUES (1)
 CREATE TABLE a () INHERITS (empty); INSERT INTO a VALUES (1)
+CREATE TABLE made (id int); ALTER TABLE gone ALTER id TYPE int
 ALTER TABLE film ADD FOREIGN KEY (id) REFERENCES logged ON DELETE CASCADE; DELETE FROM logged
 """.strip().splitlines()
 
@@ -463,6 +471,9 @@ CREATE FUNCTION whole(film) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true'
 CREATE FUNCTION evt() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 CREATE FUNCTION key(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
 ALTER TABLE film INHERIT base;
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER far FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN TABLE away (id int) SERVER far;
 """
 
 
@@ -578,6 +589,33 @@ def test_names_that_the_server_does_not_cut(url: str, tmp_path: Path) -> None:
         assert caught.value.code == "A009"
     finally:
         postgres(f"{server}/postgres", "DROP DATABASE gate_latin WITH (FORCE)")
+
+
+PATH_LATE = """
+from alembic import context
+import sqlalchemy as sa
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=sa.MetaData(), {})
+with context.begin_transaction():
+    context.execute("SET search_path TO app")
+    context.run_migrations()
+"""
+
+
+@pytest.mark.parametrize("more", ['version_table_schema="app", include_schemas=True', ""])
+def test_a_path_that_is_set_after_configure(url: str, tmp_path: Path, more: str) -> None:
+    """The gate has looked for names by another path, and in the second case for the version table, too."""
+    postgres(url, "CREATE SCHEMA app; CREATE TABLE app.payment (amount numeric(10,2))")
+    postgres(url, "INSERT INTO app.payment VALUES (12.99)")
+    postgres(url, "CREATE TABLE payment (amount int)")
+    revisions = folder(tmp_path, "op.alter_column('payment', 'amount', type_=sa.Integer())")
+    (tmp_path / "env.py").write_text(PATH_LATE.format(more))
+    with pytest.raises(BlockedError) as caught:
+        run(revisions, url)
+    assert (caught.value.code, caught.value.exit_code) == ("A006", 3)
+    assert "app" in caught.value.message
+    assert postgres(url, "SELECT amount::text FROM app.payment") == [("12.99",)]
+    assert postgres(url, "SELECT to_regclass('app.alembic_version')") == [(None,)]
 
 
 def test_only_the_accepted_one_passes(url: str, tmp_path: Path) -> None:

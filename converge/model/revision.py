@@ -66,6 +66,8 @@ class Applied:
     """The schemas in which env.py's connection looks for names, in their order."""
     standard_strings: bool = False
     """Whether a backslash in a text is known to be just that there."""
+    path_setting: tuple[str, str] = ("", "")
+    """The setting `search_path` and the role, from which the server has made `path`."""
 
 
 @dataclass(frozen=True, slots=True)

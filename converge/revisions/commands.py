@@ -58,7 +58,7 @@ def move(
                     why = "its downgrade promises nothing, so the schema may stay as it is"
                     emit(Said(f"warning: revert {step.id}: {why}"))
             if steps:
-                ran = run_steps(folder, target, revision, direction, emit, spared)
+                ran = run_steps(folder, target, revision, direction, emit, spared, at)
     return _migrated("run" if direction == "up" else "revert", folder, target, ran, stamped)
 
 

@@ -17,7 +17,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep, StampStep
 from sqlalchemy import Connection
 
 from converge.codes import Code
-from converge.errors import ConvergeError
+from converge.errors import BlockedError, ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied, Direction
@@ -100,13 +100,21 @@ def run_steps(
     steps: Steps,
     emit: Sink = silent,
     spared: Spared = NOTHING,
+    at: Applied | None = None,
 ) -> tuple[str, ...]:
     """Upgrades to this revision, reverts down to it (`base` and `-N`, too), or only stamps it.
 
     Returns the ids of those that ran, once it has seen that env.py has committed them. Raises BlockedError
-    for a revision whose spared relations have got rows meanwhile, ConvergeError.
+    for a revision whose spared relations have got rows meanwhile, and where names mean something else than
+    the gate has seen `at`; ConvergeError.
     """
-    way = Way(lambda heads, _: iter(alembic_steps(folder, steps)(revision, heads)), emit, spared)
+
+    def begin(heads: tuple[str, ...], context: MigrationContext) -> Iterator[RevisionStep | StampStep]:
+        if at is not None:
+            _require_path(folder, at, context)
+        return iter(alembic_steps(folder, steps)(revision, heads))
+
+    way = Way(begin, emit, spared)
     _run(folder, endpoint, way, destination_rev=revision)
     if way.led_to is None or applied(folder, endpoint).heads != way.led_to:
         raise ConvergeError(
@@ -118,6 +126,30 @@ def run_steps(
     return tuple(way.done)
 
 
+def _search_path(connection: Connection) -> tuple[tuple[str, ...], tuple[str, str]]:
+    """The schemas that are searched; and the setting and the role, whose `"$user"` it may be."""
+    path, setting, role = connection.exec_driver_sql(
+        "SELECT pg_catalog.current_schemas(true), pg_catalog.current_setting('search_path'), current_user"
+    ).one()
+    return tuple(path), (setting, role)
+
+
+def _require_path(folder: Folder, at: Applied, context: MigrationContext) -> None:
+    """Raises BlockedError for an env.py that has changed where names are looked for since it was `at`."""
+    assert context.connection is not None
+    path, setting = _search_path(context.connection)
+    # With the same setting, what is more in the path is a schema that env.py has made for its version table.
+    if path == at.path or setting == at.path_setting:
+        return
+    raise BlockedError(
+        f"{folder.location / 'env.py'} sets the search path after context.configure(…): names are looked for "
+        f"in {', '.join(path)}, and the gate has read those of {', '.join(at.path)}; nothing was run",
+        code=Code.A006,
+        hint="SET search_path before context.configure(…), and connection.commit() after it\n"
+        "or ALTER ROLE … IN DATABASE … SET search_path = …;",
+    )
+
+
 def applied(folder: Folder, endpoint: Endpoint) -> Applied:
     """What the database says of the folder's revisions; nothing is written. Raises ConvergeError."""
     found: list[Applied] = []
@@ -126,12 +158,12 @@ def applied(folder: Folder, endpoint: Endpoint) -> Applied:
         connection = context.connection
         assert connection is not None
         with left_alone(connection):
-            path = tuple(connection.exec_driver_sql("SELECT pg_catalog.current_schemas(true)").scalar_one())
+            path, setting = _search_path(connection)
             here = connection.exec_driver_sql("SELECT pg_catalog.current_schema()").scalar_one_or_none()
             strings = connection.exec_driver_sql("SHOW standard_conforming_strings").scalar_one()
             schema = context.version_table_schema or here or ""
             heads = tuple(sorted(context.get_current_heads()))
-        found.append(Applied(heads, (schema, context.version_table), path, strings == "on"))
+        found.append(Applied(heads, (schema, context.version_table), path, strings == "on", setting))
 
     looked(folder, endpoint, look)
     if not found:

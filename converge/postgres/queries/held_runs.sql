@@ -1,5 +1,6 @@
 -- Whether a rewrite of a relation's rows runs functions that are not the server's, by constraints, policies, indexes and keys
--- of partitions; where rows are inserted also by triggers, rules and defaults. A view leads to other relations.
+-- of partitions; where rows are inserted also by triggers, rules and defaults. A view leads to other relations, a foreign
+-- table to another server.
 -- pg_trigger.tgtype has 4 for INSERT, pg_rewrite.ev_type is 3.
 WITH RECURSIVE tree AS (
     SELECT %(oid)s::oid AS oid
@@ -16,7 +17,7 @@ parts AS (
     SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN tree ON tree.oid = i.indrelid
     UNION ALL
     SELECT 'pg_class'::regclass, tree.oid FROM tree)
-SELECT EXISTS (SELECT FROM pg_class c JOIN tree USING (oid) WHERE c.relkind = 'v')
+SELECT EXISTS (SELECT FROM pg_class c JOIN tree USING (oid) WHERE c.relkind = 'v' OR (c.relkind = 'f' AND %(inserting)s))
     OR EXISTS (SELECT FROM pg_trigger t JOIN tree ON tree.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
                 WHERE %(inserting)s AND t.tgenabled <> 'D' AND t.tgtype::int & 4 <> 0 AND p.oid >= 16384)
     OR EXISTS (SELECT FROM pg_rewrite r JOIN tree ON tree.oid = r.ev_class

@@ -89,6 +89,8 @@ class Judge:
         self._custom = database.custom()
         self._seen: dict[Kind, str] = {}
         """The last statement of each kind."""
+        self._made: set[str] = set()
+        """The tables that the statements so far have made, by their names without a schema."""
 
     def read(self, folder: Folder, revision: Revision, direction: Direction) -> None:
         self._revision = revision.id
@@ -124,6 +126,7 @@ class Judge:
                 self._refuse(statement.text, loss)
             self._seen[effect.kind] = statement.text
         self._functions.discard(statement.function)
+        self._made.add(statement.table)
 
     def _unknown(self, statement: Statement, effects: Sequence[Effect]) -> str:
         """Why the statement may do anything, whatever the tables are; empty when it is known."""
@@ -147,6 +150,8 @@ class Judge:
         if unsure:
             return f"may mean something else after {unsure[0]}"
         if effect.kind in ("rewrites", "retypes", "inserts"):
+            if not relations and effect.relation[-1] not in self._made:
+                return f"names {'.'.join(effect.relation)}, which is not there"
             for one in relations:
                 if self._database.runs(one, inserting=effect.kind == "inserts"):
                     return f"runs triggers, rules or functions of {one}"

@@ -102,7 +102,7 @@ _ACTIONS: Rules = {
         "keeps", "AT_DropConstraint", "AT_DropNotNull", "AT_AddIdentity", "AT_SetIdentity",
         "AT_DropExpression", "AT_SetStatistics", "AT_SetStorage", "AT_SetCompression", "AT_SetOptions",
         "AT_ResetOptions", "AT_AlterConstraint", "AT_ChangeOwner", "AT_ClusterOn", "AT_DropCluster",
-        "AT_SetTableSpace", "AT_SetLogged", "AT_SetRelOptions", "AT_ResetRelOptions", "AT_ReplicaIdentity",
+        "AT_SetTableSpace", "AT_SetRelOptions", "AT_ResetRelOptions", "AT_ReplicaIdentity",
     ),
     **_always(
         "arms", "AT_EnableRowSecurity", "AT_DisableRowSecurity", "AT_ForceRowSecurity",
@@ -110,7 +110,7 @@ _ACTIONS: Rules = {
         "AT_DisableTrig", "AT_EnableTrigAll", "AT_DisableTrigAll", "AT_EnableTrigUser", "AT_DisableTrigUser",
         "AT_EnableRule", "AT_DisableRule", "AT_EnableAlwaysRule", "AT_EnableReplicaRule",
     ),
-    **_always("rewrites", "AT_AddColumn", "AT_AddConstraint", "AT_ValidateConstraint"),
+    **_always("rewrites", "AT_AddColumn", "AT_AddConstraint", "AT_ValidateConstraint", "AT_SetLogged"),
     **_always("loses", "AT_SetNotNull", "AT_DropColumn", "AT_DropIdentity"),
     "AT_ColumnDefault": [("keeps", {"def": _NO}), ("evaluates", {})],
     "AT_AlterColumnType": [("retypes", {"def.ColumnDef.raw_default": _NO, "def.ColumnDef.collClause": _NO})],
@@ -187,6 +187,11 @@ class Statement:
         """The name of the function that the statement makes; empty where it makes none."""
         name = {"CreateFunctionStmt": "funcname", "DefineStmt": "defnames"}.get(self.tag)
         return _strings(self.node[name])[-1] if name else ""
+
+    @property
+    def table(self) -> str:
+        """The name of the table that the statement makes; empty where it makes none."""
+        return _name(self.node["relation"])[-1] if self.tag == "CreateStmt" else ""
 
     def unknown(self, functions: Set[str]) -> str:
         """Why its expressions may do anything; empty when they only call these functions."""
