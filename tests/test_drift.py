@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 from conftest import NewDatabase
-from revisions import folder, run
+from revisions import folder, revision, run
 from support import Ran, converge, postgres
 
 from converge.revisions.folder import Folder
@@ -140,3 +140,44 @@ def test_what_a_baseline_leaves_out_is_named_and_differs(
     } <= left_out
     assert not any("n_positive" in one or "noting" in one for one in left_out)
     assert (scene.call("run").json["stamped"], scene.check().code) == ([made.json["revision"]["id"]], 1)
+
+
+IN_APP = "CREATE TABLE app.film (id int, title text); CREATE INDEX by_title ON app.film (title)"
+
+
+def test_the_schema_is_the_one_that_the_project_says(
+    postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path
+) -> None:
+    """The command line's, the entry's, the baseline's, or that of the version table."""
+    made = Scene(new_postgres_database(postgres_175), folder(tmp_path / "m", IN_APP, schema="app"))
+    run(made.folder, made.url)
+    postgres(made.url, "DROP INDEX app.by_title")
+    settings = tmp_path / "converge.toml"
+    entry = f'[[database]]\nname = "a"\ntarget = "{made.url}"\nschema = '
+    settings.write_text(entry + '"app"\n')
+    options = ("--alembic", str(made.folder.location))
+    of_entry = ("--config", str(settings), "--database", "a")
+    for found in (
+        made.check(),
+        made.call("check", "--schema", "app"),
+        converge("migrations", "check", *options, *of_entry, "--json"),
+    ):
+        assert (found.code, found.json["schema"]) == (1, "app"), found.out + found.err
+        assert [one["object"] for one in found.json["differs"]] == ["index app.by_title"]
+    postgres(made.url, "CREATE INDEX by_title ON app.film (title)")
+    settings.write_text(entry + '"elsewhere"\n')
+    current = converge("migrations", "check", *options, *of_entry, "--schema", "app")
+    assert (current.code, "current: schema app is" in current.out) == (0, True), current.out + current.err
+    for empty in (
+        converge("migrations", "check", *options, *of_entry),
+        made.call("check", "--schema", "public"),
+    ):
+        assert (empty.code, "error[A050]" in empty.err) == (2, True), empty.err
+        assert "--schema app" in empty.err
+
+    revision(tmp_path / "n", "r1", f"CREATE SCHEMA app; {IN_APP}", more='converge = {"schema": "app"}')
+    other = Scene(new_postgres_database(postgres_175), folder(tmp_path / "n"))
+    run(other.folder, other.url)
+    postgres(other.url, "DROP INDEX app.by_title")
+    of_baseline = other.check()
+    assert (of_baseline.code, of_baseline.json["schema"]) == (1, "app"), of_baseline.err

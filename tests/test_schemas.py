@@ -38,7 +38,7 @@ def test_what_is_written_keeps_to_them() -> None:
         ("validation", Validation("4f2c", "", "t", phases=[("copy", 0.25)]).to_json()),
         ("migrations", Migrated("show", "t", "f", "v", (Standing("4f2c", "a", "pending"),)).to_json()),
         ("migrations", Generated("t", "f", Revision("4f2c", "a", (), "p", "…"), "models", ()).to_json()),
-        ("migrations", Checked("t", "f", (Differs("table a", '["table", {}]', ""),)).to_json()),
+        ("migrations", Checked("t", "f", "s", (Differs("table a", '["table", {}]', ""),)).to_json()),
         ("converge.toml", tomllib.loads('[[database]]\nname = "a"\nmap = ["b"]\nprovision = { role = "c" }')),
     ):
         schema = schemas()[f"{name}.schema.json"]

@@ -274,6 +274,24 @@ def test_a_trial_with_an_unused_sequence_shows_nothing(
     assert converge("migrations", "run", *options, "--target", scene.url).code == 0
 
 
+def test_the_schema_is_that_of_the_folder(
+    postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path
+) -> None:
+    """A downgrade that leaves it as it is would have restored an empty `public`."""
+    url = new_postgres_database(postgres_175)
+    postgres(url, "CREATE SCHEMA app; CREATE TABLE app.film (id int)")
+    up = "ALTER TABLE app.film ADD COLUMN stars int"
+    place = folder(tmp_path / "m", schema="app").location
+    revision(place, "r1", up, "SELECT 1")
+    options = ("--target", url, "--alembic", str(place), "--artifacts", str(tmp_path / "artifacts"))
+    unnamed = converge("migrations", "validate", *options)
+    assert (unnamed.code, "error[A050]" in unnamed.err, "--schema app" in unnamed.err) == (2, True, True)
+    revision(place, "r1", up, "SELECT 1", more='converge = {"schema": "app"}')
+    for schema in ((), ("--schema", "app")):
+        ran = converge("migrations", "validate", *options, *schema, "--json")
+        assert (ran.code, ran.json["schema"], ran.json["downgrade"]) == (1, "app", "differs"), ran.err
+
+
 def test_a_downgrade_that_restores_the_catalog_alone_is_not_proven(scene: Scene) -> None:
     """1,000 values become NULL: that is said, and the gate does not let it pass."""
     lost = "UPDATE users SET name = NULL WHERE id <= 1000"

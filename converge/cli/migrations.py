@@ -19,7 +19,7 @@ from converge.cli.options import (
     map_option,
     output_options,
     scan_option,
-    schema_option,
+    schema_of,
     side_options,
     target_options,
 )
@@ -28,7 +28,7 @@ from converge.errors import ConvergeError, UsageError
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.revision import Checked, Direction
+from converge.model.revision import Direction
 from converge.model.validation import Validation
 from converge.report.html import to_html
 from converge.report.junit import to_junit
@@ -42,7 +42,8 @@ from converge.revisions.folder import Folder, writing
 from converge.revisions.generate import Generator, Origin
 from converge.revisions.validate import SUMMARY, Request, validate
 from converge.run.options import Options
-from converge.settings.addresses import Where, databases, resolve_target
+from converge.settings.addresses import Where, databases, picked, resolve_target
+from converge.settings.file import Database, read
 
 _FORMS: Mapping[str, Callable[[Validation], str]] = {
     SUMMARY: lambda result: json.dumps(result.to_json(), indent=1) + "\n",
@@ -65,12 +66,30 @@ _alembic_option = click.option(
 
 def _folder(place: str | None, where: Where) -> dict[str, Any]:
     folder = Folder.open(place)
-    target = resolve_target(where) if where.names else only(databases(where, source="unused")).target
-    return {"folder": folder, "target": target}
+    return {"folder": folder, "target": _target(where)[0]}
+
+
+def _with_schema(place: str | None, where: Where) -> dict[str, Any]:
+    folder = Folder.open(place)
+    target, entry = _target(where)
+    stated = entry.target_schema if entry and "target_schema" in entry.model_fields_set else None
+    return {"folder": folder, "target": target, "schema": where.schema or stated}
+
+
+def _target(where: Where) -> tuple[Endpoint, Database | None]:
+    """With its entry in converge.toml, which may have no source."""
+    if where.names:
+        return resolve_target(where), picked(read(where.config), where)[0]
+    one = only(databases(where, source="unused"))
+    return one.target, one.entry
 
 
 _folder_options = group(_alembic_option, target_options, gather=_folder)
 """--alembic and --target; the command gets `folder` and the one `target` that is meant."""
+_compared_options = group(
+    _alembic_option, target_options, schema_of("the baseline or version table"), gather=_with_schema
+)
+"""And the `schema` that is stated, None for none."""
 _moving_options = group(
     click.option("--sql", is_flag=True, help="print the SQL, and execute nothing"),
     click.option(
@@ -178,25 +197,25 @@ def _show(folder: Folder, target: Endpoint, as_json: bool, verbose: bool, emit: 
 
 
 @command.command("check")
-@_folder_options
-@schema_option
+@_compared_options
 @output_options
-def _check(folder: Folder, target: Endpoint, schema: str, as_json: bool, verbose: bool, emit: Sink) -> int:
+def _check(
+    folder: Folder, target: Endpoint, schema: str | None, as_json: bool, verbose: bool, emit: Sink
+) -> int:
     """Check that the target's schema is what its revisions make. Writes nothing.
 
     \b
     Examples:
       converge migrations check
     """
-    checked = Checked(str(target), str(folder.location), drift(folder, target, schema, emit))
+    checked = drift(folder, target, schema, emit)
     click.echo(json.dumps(checked.to_json()) if as_json else checked_text(checked))
     return checked.exit_code
 
 
 @command.command("validate")
 @click.argument("revision", required=False)
-@_folder_options
-@schema_option
+@_compared_options
 @click.option(
     "--reference",
     type=Path,
@@ -219,7 +238,7 @@ def _validate(
     folder: Folder,
     target: Endpoint,
     revision: str | None,
-    schema: str,
+    schema: str | None,
     reference: Path | None,
     accept: bool,
     artifacts: Path | None,

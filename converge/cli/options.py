@@ -65,15 +65,13 @@ def _within(where: Where, schema: str | None) -> dict[str, Any]:
     return {"where": replace(where, schema=schema)}
 
 
-any_schema_option = group(
-    click.option(
-        "--schema",
-        callback=_named,
-        help="the target schema  [default: that of the entry, else of the last run]",
-    ),
-    gather=_within,
-)
-"""--schema, for a command about runs that has `where` already."""
+def schema_of(otherwise: str) -> Decorator:
+    """--schema for a command that has `where` already, without a default of its own."""
+    about = f"the target schema  [default: that of the entry, else of {otherwise}]"
+    return group(click.option("--schema", callback=_named, help=about), gather=_within)
+
+
+any_schema_option = schema_of("the last run")
 mode_option = click.option(
     "--mode",
     type=click.Choice(["create", "load"]),

@@ -158,8 +158,8 @@ class Steps:
 
     def drift(self) -> str:
         """Whether the load and the revisions together made what the revisions alone make."""
-        differs = drifting.drift(self._folder(), self._target, self._options.schema, silent)
-        _require_none(differs, Code.X028, "are not what the revisions make of an empty database")
+        checked = drifting.drift(self._folder(), self._target, self._options.schema, silent)
+        _require_none(checked.differs, Code.X028, "are not what the revisions make of an empty database")
         return "the schema is what the revisions make"
 
     def downgrade(self) -> str:

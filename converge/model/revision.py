@@ -156,6 +156,7 @@ class Checked:
 
     target: str
     folder: str
+    schema: str
     differs: tuple[Differs, ...]
     """Before: as the revisions make it; after: as it is."""
 

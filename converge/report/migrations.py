@@ -43,9 +43,9 @@ def checked_text(checked: Checked) -> str:
     """Each object that is not as the revisions make it, with both definitions."""
     lines = [f"differs   {one.object}: {one.words}" for one in checked.differs]
     if not checked.differs:
-        return visible("verdict   current: the database is what its revisions make")
+        return visible(f"verdict   current: schema {checked.schema} is what its revisions make")
     count = counted(len(checked.differs), "object")
-    lines.append(f"verdict   differs: {count} not as the revisions make it")
+    lines.append(f"verdict   differs: {count} of schema {checked.schema} not as the revisions make it")
     lines.append("next      undo it, or write it as a revision; then alembic stamp")
     return visible("\n".join(map(one_line, lines)))
 

@@ -67,7 +67,7 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
     done = move(folder, target, "head", "up", (), emit)
     if done.ran:
         result.findings.append(Finding(Code.A062, "note", "revisions", f"ran {', '.join(done.ran)}"))
-    if differs := drift(folder, target, schema, emit):
+    if differs := drift(folder, target, schema, emit).differs:
         result.next_command = "converge migrations check"
         _differ(result, differs, "not as the revisions make it: this", "undo it, or write it as a revision")
 

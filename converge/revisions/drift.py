@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 
 from converge.codes import Code
-from converge.errors import BlockedError, TargetError, first_of
+from converge.errors import BlockedError, TargetError, UsageError, first_of
 from converge.model.definitions import Definitions, Differs
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.revision import Applied, Revision
+from converge.model.revision import Applied, Checked, Revision
 from converge.planner.difference import compared
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
@@ -26,17 +26,26 @@ def definitions(place: Endpoint, schema: str, *without: str) -> Definitions:
         return read_definitions(connection, schema, without=without)
 
 
-def drift(folder: Folder, endpoint: Endpoint, schema: str, emit: Sink) -> tuple[Differs, ...]:
+def drift(folder: Folder, endpoint: Endpoint, schema: str | None, emit: Sink) -> Checked:
     """What the revisions that are applied would make, beside what is there. Raises ConvergeError.
 
-    They are run on an empty temporary database; this one is only read.
+    They are run on an empty temporary database; this one is only read. Without a schema it is that of the
+    baseline, or else of the version table.
     """
     at = applied(folder, endpoint)
+    schema = schema or folder.schema or at.table[0]
     with shadow(endpoint) as place:
         for head in at.heads:
             run_steps(folder, place, head, "up", emit)
         made = definitions(place, schema, at.table[1])
-    return compared(made, definitions(endpoint, schema, at.table[1]))
+    here = definitions(endpoint, schema, at.table[1])
+    if at.heads and not any(one.kind != "schema" for each in (made, here) for one in each.every.values()):
+        raise UsageError(
+            f"schema {schema} has no object, neither in {endpoint} nor of the revisions that are applied",
+            code=Code.A050,
+            hint=f"--schema {at.table[0]}" if at.table[0] != schema else "--schema names another",
+        )
+    return Checked(str(endpoint), str(folder.location), schema, compared(made, here))
 
 
 def standing(

@@ -154,6 +154,11 @@ class Folder:
         with users_own(Code.A004, str(self.location)):
             return tuple(self.script.get_heads())
 
+    @property
+    def schema(self) -> str:
+        """The schema that the baseline describes; empty where no revision says one."""
+        return next((one.schema for one in self.revisions if one.schema), "")
+
     def require_head(self) -> str | None:
         """The only head; None in an empty folder. Raises BlockedError when there are several."""
         if len(self.heads) > 1:

@@ -51,7 +51,8 @@ SUMMARY = "summary.json"
 class Request:
     """What is to be validated, and against what."""
 
-    schema: str = "public"
+    schema: str | None = None
+    """Whose catalog is compared; None for the baseline's, else `public`."""
     revision: str | None = None
     """None for the first that is pending."""
     reference: Path | None = None
@@ -81,11 +82,18 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
     of it, also when it fails. The database itself is only read. Raises ConvergeError.
     """
     with explained(target, target), ExitStack() as stack:
+        result.schema = request.schema or folder.schema or "public"
         with phase(result, emit, "copy"):
-            place, result.copied = stack.enter_context(copied(target, request.schema))
+            place, result.copied = stack.enter_context(copied(target, result.schema))
         at = _standing(folder, place)
+        if not (request.schema or folder.schema) and at.table[0] != result.schema:
+            raise UsageError(
+                f"the version table is in schema {at.table[0]}, and nothing names the schema to compare",
+                code=Code.A050,
+                hint=f"--schema {at.table[0]}",
+            )
         revision = _chosen(folder, at, request.revision)
-        result.revision, result.name, result.schema = revision.id, revision.name, request.schema
+        result.revision, result.name = revision.id, revision.name
         with held(place, at.path) as database:
             result.tables = {
                 str(one): rows
@@ -177,7 +185,7 @@ class _Trial:
         return _State(
             images,
             digests(connection, images),
-            read_definitions(connection, self._request.schema, without=(version_table,)),
+            read_definitions(connection, self._result.schema, without=(version_table,)),
             read_positions(connection),
             self._large_objects(),
         )
@@ -215,7 +223,7 @@ class _Trial:
                     continue
                 if affected := find(connection, pair):
                     image = pair.image
-                    table = image.name if image.schema == self._request.schema else str(image)
+                    table = image.name if image.schema == result.schema else str(image)
                     self._write(folder, f"{quote(table, safe=' ')}.csv", pair, affected)
             # That of a column goes with it.
             gone = {
