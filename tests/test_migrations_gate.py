@@ -558,7 +558,7 @@ def test_validated_or_accepted(url: str, tmp_path: Path) -> None:
     revisions = folder(tmp_path, "DELETE FROM film WHERE id = 1")
     path = revision(tmp_path, "r1", "DELETE FROM film WHERE id = 1", "DELETE FROM film")
     revisions = Folder.open(str(tmp_path))
-    record(revisions, revisions.revision("r1"), ["up"], {"public.film": 2}, "postgresql://h/d", "17.5")
+    record(revisions, revisions.revision("r1"), {"up": {"public.film": 2}}, "postgresql://h/d", "17.5")
     path.write_text(path.read_text() + "# another text\n")
     with pytest.raises(BlockedError):
         run(revisions, url)

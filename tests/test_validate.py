@@ -309,6 +309,36 @@ def test_a_downgrade_that_restores_the_catalog_alone_is_not_proven(scene: Scene)
     assert postgres(scene.url, "SELECT count(name) FROM users") == [(10_000,)]
 
 
+STARS = "ALTER TABLE users ADD stars int", "ALTER TABLE users DROP stars", "UPDATE users SET stars = 5"
+FINER = (
+    "ALTER TABLE parted ALTER at TYPE timestamp(6)",
+    "ALTER TABLE parted ALTER at TYPE timestamp(0)",
+    "UPDATE parted SET at = '2024-01-01 00:00:00.7'",
+)
+
+
+@pytest.mark.parametrize(("up", "back", "meanwhile"), [STARS, FINER], ids=["a new column", "a wider type"])
+def test_values_that_the_upgrade_has_made_room_for(scene: Scene, up: str, back: str, meanwhile: str) -> None:
+    """No trial had them: the downgrade that restores all that was there takes those of a month."""
+    postgres(
+        scene.url,
+        "CREATE TABLE parted (id int, at timestamp(0)) PARTITION BY RANGE (id);"
+        "CREATE TABLE part PARTITION OF parted DEFAULT; INSERT INTO parted VALUES (1, '2024-01-01')",
+    )
+    revision(scene.folder, "r1", execute(up), execute(back))
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    ran = scene.validate()
+    assert (ran.code, "run and revert it" in ran.out) == (0, False), ran.out
+    assert "may get values later that were not tried" in ran.out
+    assert converge("migrations", "run", *options).code == 0
+    postgres(scene.url, meanwhile)
+    refused = converge("migrations", "revert", *options)
+    assert (refused.code, "error[A009]" in refused.err) == (3, True), refused.out + refused.err
+    assert "may have values now that were not tried" in refused.err
+    assert "migrations validate" not in refused.err
+    assert converge("migrations", "revert", *options, "--accept-data-loss", "r1").code == 0
+
+
 def test_trials_are_not_added_up(scene: Scene) -> None:
     revision(scene.folder, "r1", execute("DELETE FROM users WHERE EXISTS (SELECT FROM other)"))
     folder = Folder.open(str(scene.folder))
@@ -316,7 +346,7 @@ def test_trials_are_not_added_up(scene: Scene) -> None:
 
     def covered(**rows: int) -> bool:
         tables = {f"public.{name}": count for name, count in rows.items()}
-        record(folder, folder.revision("r1"), ["up", "down"], tables, "postgresql://h/d", "17.5")
+        record(folder, folder.revision("r1"), {"up": tables, "down": tables}, "postgresql://h/d", "17.5")
         found = validated(folder, folder.revision("r1"), "up")
         return found is not None and covers(found, "up", both)
 
@@ -325,7 +355,7 @@ def test_trials_are_not_added_up(scene: Scene) -> None:
     assert covered(users=1, other=1)
     assert covered(users=0, other=0)
     # A later trial in which the downgrade has lost rows takes its proof away.
-    record(folder, folder.revision("r1"), ["up"], both, "postgresql://h/d", "17.5")
+    record(folder, folder.revision("r1"), {"up": both}, "postgresql://h/d", "17.5")
     assert scene.passed("r1") == ("up",)
 
 
@@ -410,7 +440,7 @@ def test_a_converged_database_is_at_its_baseline(scene: Scene) -> None:
     revision(scene.folder, "wipe", execute("DELETE FROM users"), down="fill")
     refused = converge("migrations", "run", *options)
     assert (refused.code, "A009" in refused.err) == (3, True), refused.err
-    assert converge("migrations", "revert", *options).code == 0
+    assert converge("migrations", "revert", *options, "--accept-data-loss", "fill").code == 0
     assert postgres(scene.url, "SELECT count(*) FROM users") == [(10_000,)]
 
 

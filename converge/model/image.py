@@ -83,6 +83,15 @@ class Pair:
         return image
 
     @property
+    def has_room(self) -> bool:
+        """Whether its rows may get values afterwards that they could not have before: a column is new, or has
+        another type."""
+        return self.before is not None and any(
+            both.after and (both.before is None or both.before.type != both.after.type)
+            for both in self.columns
+        )
+
+    @property
     def labels(self) -> list[str]:
         return [both.label for both in self.columns]
 

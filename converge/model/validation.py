@@ -97,6 +97,9 @@ class Validation:
     downgrade: Restored = ""
     not_restored: list[str] = field(default_factory=list)
     """What is not as it was after the downgrade, by object or table, promised or not."""
+    with_room: list[str] = field(default_factory=list)
+    """Tables that had rows and have new columns or types: the downgrade has seen none of the values that come
+    into them later."""
     schema: str = ""
     """Whose catalog was compared."""
     artifacts: str = ""

@@ -148,8 +148,11 @@ def _downgrade(result: Validation) -> str:
     """What was seen of it, and no more."""
     catalog = f"restores the catalog of schema {result.schema}"
     if result.downgrade == "restored":
-        rows = any(result.tables.values())
-        return f"{catalog} and all rows" if rows else f"{catalog}; no table had rows that it could lose"
+        if not any(result.tables.values()):
+            return f"{catalog}; no table had rows that it could lose"
+        later = ", ".join(first_of(result.with_room, _MOST_NAMED))
+        room = f"; {later} may get values later that were not tried" if later else ""
+        return f"{catalog} and all rows{room}"
     return {
         "catalog": f"{catalog}, but not {listed(result.not_restored, _MOST_NAMED)}",
         "differs": "does not restore what it promises",
@@ -221,7 +224,9 @@ def _advice(result: Validation) -> tuple[str, str]:
     validate = f"converge migrations validate {result.revision}"
     if result.verdict == "validated":
         ways = {
-            "restored": "run and revert it",
+            "restored": "run it. revert wants it named: values that come later may be lost"
+            if result.with_room
+            else "run and revert it",
             "no promise": "run it. Its downgrade promises nothing: it may leave the schema as it is",
         }.get(result.downgrade, "run it, but not revert it")
         return f"Exactly this text of the revision has passed: you may {ways}.", "converge migrations run"

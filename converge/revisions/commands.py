@@ -17,7 +17,7 @@ from converge.revisions.environment import Spared, alembic_steps, applied, run_s
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import judged
-from converge.revisions.validated import covers, validated
+from converge.revisions.validated import Record, covers, validated, with_room
 from converge.run.connections import explained
 
 _SHOWN = 30
@@ -165,9 +165,8 @@ def _require_harmless(
     if not (found.rows and refused):
         return {danger.revision: found.tables for danger in refused}
     names = list(dict.fromkeys(one.revision for one in refused))
-    elsewhere = "; validated where no row was at stake"
     said = [
-        f"{one.revision} {one.statement}: {one.reason}{elsewhere if records[one.revision] else ''}"
+        f"{one.revision} {one.statement}: {one.reason}{_untried(records[one.revision], direction, at_stake)}"
         for one in refused
     ]
     filled = sorted(found.rows.items(), key=lambda table: -table[1])
@@ -180,10 +179,22 @@ def _require_harmless(
         if direction == "up"
         else ("revert", "on a database where it is pending, which tries its downgrade, too")
     )
+    accept = f"converge migrations {action} {' '.join(f'--accept-data-loss {name}' for name in names)}"
+    tried = (record for id_, record in records.items() if id_ in names and record)
+    if not any(with_room(record, direction, at_stake) for record in tried):
+        accept = f"converge migrations validate {names[0]}\n{trial}; or without that: {accept}"
     raise BlockedError(
         f"{', '.join(names)} may lose rows of {target}; nothing was run",
         code=Code.A009,
         details=(*first_of(said, _SHOWN), listed(has, _TABLES)),
-        hint=f"converge migrations validate {names[0]}\n{trial}; or without that: "
-        f"converge migrations {action} {' '.join(f'--accept-data-loss {name}' for name in names)}",
+        hint=accept,
     )
+
+
+def _untried(record: Record | None, direction: Direction, at_stake: Sequence[str]) -> str:
+    """Why the record of a trial does not do."""
+    if record is None:
+        return ""
+    if tables := with_room(record, direction, at_stake):
+        return f"; {listed(tables, _TABLES)} may have values now that were not tried"
+    return "; validated where no row was at stake"

@@ -95,11 +95,9 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
         revision = _chosen(folder, at, request.revision)
         result.revision, result.name = revision.id, revision.name
         with held(place, at.path) as database:
-            result.tables = {
-                str(one): rows
-                for one in database.tables(at.table, ledger=revision.names_ledger, named=revision.words)
-                if (rows := database.rows(one))
-            }
+            tables = database.tables(at.table, ledger=revision.names_ledger, named=revision.words)
+            result.tables = {str(one): rows for one in tables if (rows := database.rows(one))}
+            partitioned = {str(one) for one in tables if one.kind == "p"}
             sequences = dict.fromkeys(database.used_sequences(), 1)
         for parent in revision.down:
             run_steps(folder, place, parent, "up", emit)
@@ -114,7 +112,10 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
         with phase(result, emit, "upgrade"):
             run_steps(folder, place, revision.id, "up", emit)
         with phase(result, emit, "compare"):
-            trial.export(before, trial.look())
+            with_room = trial.export(before, trial.look())
+            # Of a partition they are those of its table.
+            with_room |= partitioned if with_room else set()
+            result.with_room = sorted(with_room & {name for name, rows in result.tables.items() if rows})
         with phase(result, emit, "reference"):
             trial.with_reference()
         with phase(result, emit, "downgrade"):
@@ -128,8 +129,10 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
     else:
         result.verdict = "unreviewed" if result.affected and not result.reference else "validated"
     if result.verdict == "validated":
-        ways: tuple[Direction, ...] = ("up", "down") if result.downgrade == "restored" else ("up",)
-        record(folder, revision, ways, result.tables | sequences, result.target, result.server_version)
+        proven: dict[Direction, dict[str, int]] = {"up": result.tables | sequences}
+        if result.downgrade == "restored":
+            proven["down"] = {name: n for name, n in proven["up"].items() if name not in result.with_room}
+        record(folder, revision, proven, result.target, result.server_version)
 
 
 def _standing(folder: Folder, place: Endpoint) -> Applied:
@@ -205,8 +208,11 @@ class _Trial:
         hint = f"read what it does, then converge migrations run --accept-data-loss {revision}"
         return TargetError(message, code=Code.A058, hint=hint)
 
-    def export(self, before: _State, after: _State) -> None:
-        """Writes each table's affected rows into a file of its own, and into one the sequences set back."""
+    def export(self, before: _State, after: _State) -> set[str]:
+        """Writes each table's affected rows into a file of its own, and into one the sequences set back.
+
+        Returns the tables that have room for other values now.
+        """
         result, connection = self._result, self._connection
         if before.large_objects != after.large_objects:
             message = f"revision {result.revision} changes large objects, which cannot be shown or compared"
@@ -242,6 +248,7 @@ class _Trial:
             if affected := find(connection, pair):
                 affected = replace(affected, table=SEQUENCES, was=SEQUENCES)
                 self._write(folder, f"{SEQUENCES}.csv", pair, affected)
+        return {str(pair.before) for pair in tables if pair.has_room}
 
     def _write(self, folder: Path, name: str, pair: Pair, affected: Affected) -> None:
         files.write_new(str(folder / name), affected_rows(self._connection, pair, affected))

@@ -25,7 +25,8 @@ class Record:
     """SHA-256 of the revision's file."""
     tables: Mapping[Direction, Mapping[str, int]]
     """For each direction that was proven: all tables of the database in its trial with their rows before,
-    and the used sequences of no column with 1."""
+    and the used sequences of no column with 1. `down` is without tables that the upgrade gives room for
+    values that the trial could not have."""
     at: str
     """UTC, ISO 8601."""
     database: str
@@ -41,12 +42,12 @@ def digest(revision: Revision) -> str:
 def record(
     folder: Folder,
     revision: Revision,
-    directions: Iterable[Direction],
-    tables: Mapping[str, int],
+    proven: Mapping[Direction, Mapping[str, int]],
     database: str,
     server_version: str,
 ) -> None:
     """Keeps what has passed just now; for each direction the trial of this text that had rows in more tables.
+    `proven` has those of this one.
 
     Trials are not added up: what kept the rows of each table while the other was empty may lose both. A
     direction that has failed now is no longer proven. Raises ConvergeError.
@@ -57,7 +58,7 @@ def record(
         way: tables
         if all(tables.get(name) for name, rows in known.get(way, {}).items() if rows)
         else known[way]
-        for way in directions
+        for way, tables in proven.items()
     }
     passed = Record(revision.id, digest(revision), shown, utc_now(), database, server_version)
     path = _path(folder, revision.id)
@@ -77,6 +78,12 @@ def validated(folder: Folder, revision: Revision, direction: Direction) -> Recor
 def covers(record: Record, direction: Direction, tables: Iterable[str]) -> bool:
     """Whether all that is at stake now was so there, too: a table that is empty or missing shows nothing."""
     return all(record.tables[direction].get(table) for table in tables)
+
+
+def with_room(record: Record, direction: Direction, tables: Iterable[str]) -> list[str]:
+    """Which of these had rows in the trial, though it shows nothing of those that they have got since."""
+    there, shown = record.tables.get("up", {}), record.tables[direction]
+    return [table for table in tables if there.get(table) and table not in shown]
 
 
 def _path(folder: Folder, revision: str) -> Path:
