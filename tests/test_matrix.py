@@ -342,6 +342,38 @@ def test_a_view_that_differs_is_red(source: str, four: list[str], tmp_path: Path
     assert reasons(ran.json) == [[("checks", "C001")]]
 
 
+def test_what_was_not_compared_is_told(source: str, four: list[str], tmp_path: Path) -> None:
+    """It turns nothing red, but green is not all that there is to say."""
+    mysql(source, "CREATE DEFINER = 'gone'@'localhost' VIEW cheap AS SELECT id FROM item")
+    map_ = tmp_path / "own.toml"
+    map_.write_text(
+        '[[check]]\nname = "of another"\nwhere_source_has = ["nothing"]\nequals = 0\ntarget = "SELECT 1"\n'
+    )
+    junit, summary = tmp_path / "m.xml", tmp_path / "m.md"
+    files = ("--junit", str(junit), "--md", str(summary))
+    ran = matrix(source, four[3:], "--map", str(map_), *files)
+    (cell,) = ran.json["cells"]
+    assert [(one["kind"], one["name"]) for one in cell["not_compared"]] == [("view", "cheap")]
+    words = {step["name"]: step["words"] for step in cell["steps"]}
+    assert words["migrate"].endswith(", 1 object not compared: view cheap")
+    assert words["verify"] == "3 rows equal, 1 object not compared: view cheap"
+    assert "1 object not compared" in summary.read_text("utf-8").partition("##")[0]
+    skipped = ElementTree.parse(junit).getroot().findall("./testsuite/testcase[skipped]")
+    told = {one.get("name"): str(one[0].get("message")) for one in skipped}
+    assert told.pop("view cheap").startswith("the source cannot read it")
+    assert told == {"checks": "0 passed, 1 skipped"}
+
+
+def test_views_of_the_target_are_told_as_not_compared(source: str, four: list[str], tmp_path: Path) -> None:
+    mysql(source, "CREATE VIEW cheap AS SELECT id FROM item")
+    script = tmp_path / "schema.sql"
+    script.write_text(TARGET + "CREATE VIEW cheap AS SELECT id FROM item WHERE false;")
+    ran = matrix(source, four[3:], "--mode", "load", "--target-sql", str(script))
+    assert ran.code == 0, ran.out
+    (found,) = ran.json["cells"][0]["not_compared"]
+    assert found == {"kind": "view", "name": "cheap", "why": "the target's is its own"}
+
+
 def test_a_schema_that_is_not_as_the_run_made_it_is_red(source: str, four: list[str]) -> None:
     def spoil() -> object:
         ((name,),) = postgres(
@@ -607,6 +639,9 @@ def test_a_revision_that_changes_rows_on_one_version_only(
     told = [junit.read_text("utf-8"), page.read_text("utf-8"), summary.read_text("utf-8")]
     assert all("X030" in text and "public.item" in text for text in told)
     assert all("public.item, revised" in text for text in told[1:])
+    # What had nothing to try has not passed.
+    untried = ElementTree.fromstring(told[0]).findall("./testsuite/testcase[@name='downgrade']/skipped")
+    assert [one.get("message") for one in untried] == ["not tried: newer promises to restore nothing"] * 3
 
 
 def test_a_revision_of_15_names_what_14_lacks(source: str, four: list[str], folder: Path) -> None:

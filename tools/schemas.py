@@ -23,7 +23,7 @@ from converge.model.plan import Converted, Outcome, Plan
 from converge.model.port import Hours, Work
 from converge.model.recorded import PlanFile
 from converge.model.recovery import Recovery
-from converge.model.result import Result
+from converge.model.result import NotCompared, Result
 from converge.model.revision import Checked, Generated, Migrated
 from converge.model.validation import Validation
 from converge.rollback.prepare import Rollback
@@ -154,6 +154,7 @@ class MatrixCell(Part):
     tables: list[LoadedTable]
     revised: list[RevisedTable]
     checks: list[CheckResult]
+    not_compared: list[NotCompared]
 
 
 class Differences(Part):

@@ -61,6 +61,7 @@ def matrix_document(matrix: Matrix) -> Document:
                 digests,
                 nothing="no table was compared",
             ),
+            section("not-compared", "Not compared", _not_compared(matrix), tone="warn"),
             _differences("plans", "Differences of plans", matrix.plans, "decisions"),
             _differences("catalogs", "Differences of catalogs", matrix.catalog, "objects"),
             section("facts", "Facts", facts(("source", matrix.source))),
@@ -101,12 +102,12 @@ def matrix_text(matrix: Matrix) -> str:
 
 
 def matrix_suites(matrix: Matrix) -> list[Suite]:
-    """A suite for each version, with a case for each step."""
+    """A suite for each version, with a case for each step, and for each object that was not compared."""
     return [
         Suite(
             f"PostgreSQL {cell.name}",
             matrix.started,
-            [_case(cell, step) for step in cell.steps],
+            [*(_case(cell, step) for step in cell.steps), *_uncompared_cases(cell)],
             {"version": cell.version, "provider": cell.provider, "source": matrix.source},
         )
         for cell in matrix.cells
@@ -121,7 +122,16 @@ def _case(cell: Cell, step: Step) -> Case:
         return Case(group, step.name, step.seconds, "failure", short(said), full)
     if step.state == "not run":
         return Case(group, step.name, step.seconds, "skipped", "a step before it is red")
+    if step.untried:
+        return Case(group, step.name, step.seconds, "skipped", step.words)
     return Case(group, step.name, step.seconds)
+
+
+def _uncompared_cases(cell: Cell) -> Iterator[Case]:
+    for one in cell.not_compared:
+        yield Case(
+            f"converge.matrix.{cell.name}.not_compared", f"{one.kind} {one.name}", 0, "skipped", one.why
+        )
 
 
 def _listed(title: str, differences: Sequence[Varied]) -> Iterator[tuple[str, str]]:
@@ -157,6 +167,9 @@ def _verdict(matrix: Matrix) -> Verdict:
             if revised := matrix.revised_count:
                 words += f", as have {counted(revised, 'table')} after the revisions"
     tone = _VERDICTS[matrix.verdict]
+    if matrix.not_compared:
+        words += f" · {counted(matrix.not_compared, 'object')} not compared"
+        tone = "warn" if tone == "good" else tone
     if matrix.missing:
         words += f" · {missing_words(*matrix.missing)}"
         tone = "warn" if tone == "good" and any(matrix.missing) else tone
@@ -200,6 +213,8 @@ def _mark(step: Step) -> Mark:
         return Mark(f"RED {step.reason.code}", "bad")
     if step.state == "not run":
         return Mark("not run", "quiet")
+    if step.untried:
+        return Mark("not tried", "warn")
     return Mark(f"ok {seconds(step.seconds)}" if step.seconds else "ok", "good")
 
 
@@ -229,6 +244,13 @@ def _checks(matrix: Matrix) -> Grid:
         [("check", "words"), ("wants", "words"), *((cell.name, "words") for cell in cells)],
         [(one.name, one.wants, *(state(own.get(place)) for own in given)) for place, one in asked.items()],
     )
+
+
+def _not_compared(matrix: Matrix) -> Grid:
+    found = [(cell.name, one) for cell in matrix.cells for one in cell.not_compared]
+    columns: list[tuple[str, Kind]] = [("PostgreSQL", "name"), ("kind", "words"), ("name", "name")]
+    rows = [(name, one.kind, one.name, one.why) for name, one in found]
+    return grid("Not compared", [*columns, ("why", "words")], rows)
 
 
 def _digests(matrix: Matrix) -> Grid:

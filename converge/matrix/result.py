@@ -6,17 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from converge.errors import first_of
 from converge.model.check import CheckResult
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.finding import Finding, count_losses
 from converge.model.plan import Plan
-from converge.model.result import Result
+from converge.model.result import NotCompared, Result
 from converge.model.words import counted
 
 State = Literal["green", "red", "not run"]
 MatrixVerdict = Literal["verified", "differs", "failed"]
 
+_SHOWN = 5
 DIGESTS = "digests"
 """The step that compares a cell with the others."""
 
@@ -32,6 +34,8 @@ class Step:
     """What came of it."""
     reason: Finding | None = None
     """Why it is red."""
+    untried: bool = False
+    """Green because there was nothing of which it could have been red; the words say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,21 @@ class Content:
 
     def __str__(self) -> str:
         return f"{counted(self.rows, 'row')}, {self.digest}"
+
+
+def uncompared(result: Result, plan: Plan) -> list[NotCompared]:
+    """What this comparison has not looked at, though the target has it."""
+    return [
+        *result.left_uncompared,
+        *(NotCompared(one.kind, one.name, one.why) for one in result.views if one.state == "not compared"),
+        *(NotCompared("view", name, "the target's is its own") for name in plan.own_views),
+    ]
+
+
+def uncompared_words(found: Sequence[NotCompared]) -> str:
+    """``1 object not compared: view film_list``."""
+    names = ", ".join(first_of([f"{one.kind} {one.name}" for one in found], _SHOWN))
+    return f"{counted(len(found), 'object')} not compared: {names}" if found else ""
 
 
 @dataclass(slots=True)
@@ -72,6 +91,11 @@ class Cell:
         return {one.source: Content(one.rows_target or 0, one.digest) for one in tables}
 
     @property
+    def not_compared(self) -> Sequence[NotCompared]:
+        """What the last comparison has not looked at."""
+        return uncompared(self.compared, self.plan) if self.compared and self.plan else ()
+
+    @property
     def checks(self) -> Sequence[CheckResult]:
         """What the maps' checks gave, by the last comparison."""
         return self.compared.checks if self.compared else ()
@@ -99,6 +123,7 @@ class Cell:
             "tables": [{"source": name, **asdict(one)} for name, one in self.tables.items()],
             "revised": [{"target": name, **asdict(one)} for name, one in self.revised.items()],
             "checks": [asdict(check) for check in self.checks],
+            "not_compared": [asdict(one) for one in self.not_compared],
         }
 
 
@@ -153,6 +178,11 @@ class Matrix:
         plans = [cell.plan for cell in self.cells if cell.plan]
         lacking = ((len(plan.not_migrated), count_losses(plan.findings)) for plan in plans)
         return max(lacking, key=sum, default=None)
+
+    @property
+    def not_compared(self) -> int:
+        """Objects that were not compared on the version where they are most."""
+        return max((len(cell.not_compared) for cell in self.cells), default=0)
 
     @property
     def red(self) -> tuple[Cell, ...]:

@@ -12,8 +12,8 @@ from converge.errors import ConvergeError
 from converge.mapping.read import load
 from converge.matrix.compare import compared
 from converge.matrix.request import MAINTENANCE, Request
-from converge.matrix.result import Cell, Matrix, Step
-from converge.matrix.steps import Steps
+from converge.matrix.result import Cell, Matrix, State, Step
+from converge.matrix.steps import Steps, Untried
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.model.finding import Finding
@@ -76,7 +76,8 @@ def _run(request: Request, cell: Cell, seconds: float, refusal: ConvergeError | 
             words, error = tried(do)
             seconds += time.monotonic() - began
             reason = _reason(name, error) if error else None
-            cell.steps.append(Step(name, "red" if reason else "green", seconds, words or "", reason))
+            state: State = "red" if reason else "green"
+            cell.steps.append(Step(name, state, seconds, words or "", reason, isinstance(words, Untried)))
             said = f"{reason.code} {reason.message}" if reason else words
             request.emit(Said(f"{cell.name} {name} {cell.steps[-1].state} {seconds:.1f} s: {said}"))
             green, seconds = reason is None, 0.0

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing
 from converge.codes import Code
 from converge.errors import ConvergeError, TargetError
 from converge.matrix.request import Request
-from converge.matrix.result import Cell, Content
+from converge.matrix.result import Cell, Content, uncompared, uncompared_words
 from converge.model.definitions import Definitions, Differs
 from converge.model.endpoint import Endpoint
 from converge.model.event import silent
@@ -42,6 +42,10 @@ from converge.sandbox.dump_text import Joined, decompressed
 _AS_PSQL = '"$user", public'
 _BASE = "base"
 _SHOWN = 20
+
+
+class Untried(str):
+    """The words of a step that had nothing to try."""
 
 
 class Steps:
@@ -120,12 +124,14 @@ class Steps:
             self._cell.catalog = shape_now(connection, self._options.schema)
         _require_equal(result)
         written = sum(one.rows_written or 0 for one in result.tables)
-        return f"{counted(written, 'row')}, snapshot {result.snapshot}"
+        skipped = uncompared_words(uncompared(result, self._cell.plan))
+        return ", ".join(filter(None, (counted(written, "row"), f"snapshot {result.snapshot}", skipped)))
 
     def verify(self) -> str:
         """Every row and every column of both sides once more."""
         self._cell.compared = result = self._compared()
-        return f"{counted(sum(one.rows_target or 0 for one in result.tables), 'row')} equal"
+        rows = f"{counted(sum(one.rows_target or 0 for one in result.tables), 'row')} equal"
+        return ", ".join(filter(None, (rows, uncompared_words(self._cell.not_compared))))
 
     def checks(self) -> str:
         """What the maps want to be true; the comparison has asked already."""
@@ -140,7 +146,8 @@ class Steps:
         if not asked:
             return "the maps declare none"
         over = sum(one.state == "skipped" for one in asked)
-        return f"{len(asked) - over:,} passed" + (f", {over:,} skipped" if over else "")
+        words = f"{len(asked) - over:,} passed" + (f", {over:,} skipped" if over else "")
+        return words if over < len(asked) else Untried(words)
 
     def upgrade(self) -> str:
         """All that is pending. What may lose rows may do so here: the database is thrown away."""
@@ -167,7 +174,7 @@ class Steps:
         folder = self._folder()
         ran = [folder.revision(one) for one in self._ran]
         if none := [one for one in ran if one.restores == "nothing"]:
-            return f"not tried: {none[0].id} promises to restore nothing"
+            return Untried(f"not tried: {none[0].id} promises to restore nothing")
         if not ran:
             return "nothing was run"
         everything = [one.id for one in folder.revisions]

@@ -141,6 +141,12 @@ class Plan:
         return tuple(one for one in self.outcomes if one.state == "not migrated" and not one.part)
 
     @property
+    def own_views(self) -> list[str]:
+        """Views of the source that the target has as its own, in load mode: they are not compared."""
+        views = [one.name for one in self.outcomes if one.kind == "view" and one.becomes]
+        return views if self.mode == "load" else []
+
+    @property
     def conversion(self) -> tuple[Converted, ...]:
         """How much of each kind of object is migrated; a table that is left out counts as one object."""
         counted = [one for one in self.outcomes if not one.part]

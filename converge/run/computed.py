@@ -50,8 +50,7 @@ def _view_findings(plan: Plan, result: Result) -> Iterator[Finding]:
             yield Finding(Code.V120, "note", one.name, message)
         elif one.why:
             yield Finding(Code.V121, "note", one.name, f"the {one.kind} {one.name}: {one.why}")
-    own = [one.name for one in plan.outcomes if one.kind == "view" and one.becomes]
-    if plan.mode == "load" and own:
+    if own := plan.own_views:
         said = "view that both sides have was not compared: the target's is its own"
         if len(own) > 1:
             said = "views that both sides have were not compared: the target's are its own"
