@@ -181,3 +181,56 @@ def test_the_schema_is_the_one_that_the_project_says(
     postgres(other.url, "DROP INDEX app.by_title")
     of_baseline = other.check()
     assert (of_baseline.code, of_baseline.json["schema"]) == (1, "app"), of_baseline.err
+
+
+OF_THE_SERVER = """
+CREATE ROLE drift_other
+ALTER ROLE drift_app CONNECTION LIMIT 10
+ALTER ROLE drift_app RENAME TO drift_other
+ALTER ROLE drift_app SET work_mem = '1MB'
+GRANT pg_monitor TO drift_app
+REVOKE pg_monitor FROM drift_app
+DROP ROLE drift_app
+COMMENT ON ROLE drift_app IS 'x'
+DROP OWNED BY drift_app
+ALTER SYSTEM SET work_mem = '1MB'
+ALTER DATABASE postgres SET work_mem = '1MB'
+ALTER DATABASE postgres CONNECTION LIMIT 7
+GRANT CONNECT ON DATABASE postgres TO drift_app
+COMMENT ON DATABASE postgres IS 'x'
+CREATE TABLESPACE t LOCATION '/nowhere'
+CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p
+SELECT 1; ALTER ROLE drift_app PASSWORD 'secret'
+""".strip().splitlines()
+
+
+def test_what_would_change_the_whole_server_is_not_run_in_a_temporary_database(
+    postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path
+) -> None:
+    """It is on the target's own server: a revision of long ago would set back what was changed since."""
+    made = Scene(new_postgres_database(postgres_175), folder(tmp_path / "m", "CREATE TABLE film (id int)"))
+    run(made.folder, made.url)
+    postgres(made.url, "CREATE ROLE drift_app CONNECTION LIMIT 200")
+    before = "SELECT rolname, rolconnlimit FROM pg_roles WHERE rolname LIKE 'drift%' ORDER BY 1"
+    here = postgres(made.url, before)
+    try:
+        for statement in OF_THE_SERVER:
+            # A condition, so that it is no longer read without being run.
+            revision(tmp_path / "m", "r2", f"if op.get_bind():\n    op.execute({statement!r})", down="r1")
+            postgres(made.url, "UPDATE alembic_version SET version_num = 'r1'")
+            tried = made.call("validate", "--artifacts", str(tmp_path / "a"))
+            postgres(made.url, "UPDATE alembic_version SET version_num = 'r2'")
+            for found in (tried, made.check()):
+                assert (found.code, "error[A059]" in found.err) == (3, True), statement + found.err
+                assert "upgrade r2: " in found.err and "cret" not in found.err
+        harmless = (
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'drift_app')"
+            " THEN CREATE ROLE drift_app; END IF; END $$; GRANT SELECT ON film TO drift_app;"
+            "COMMENT ON TABLE film IS '100 %'; ALTER TABLE film OWNER TO postgres"
+        )
+        revision(tmp_path / "m", "r2", harmless, down="r1")
+        postgres(made.url, "COMMENT ON TABLE film IS '100 %'")
+        assert made.check().code == 0, made.check().err
+        assert postgres(made.url, before) == here
+    finally:
+        postgres(made.url, "DROP OWNED BY drift_app; DROP ROLE drift_app")

@@ -19,6 +19,7 @@ from converge.postgres.connect import connect
 from converge.postgres.errors import explain
 from converge.postgres.query import rows, value
 
+_PREFIX = "converge_shadow_"
 _MAINTENANCE = ("postgres", "template1")
 _LOOKS, _PAUSE = 10, 0.05
 """Our own session before may need a moment to be gone; seconds."""
@@ -49,6 +50,11 @@ def shadow(endpoint: Endpoint) -> Iterator[Endpoint]:
         except psycopg.Error as error:
             raise _refused(error, endpoint, here.info.user) from error
         yield stack.enter_context(_settled(endpoint, like, name))
+
+
+def is_temporary(endpoint: Endpoint) -> bool:
+    """Whether it is a database of `shadow` or `twin`."""
+    return endpoint.database.startswith(_PREFIX)
 
 
 @contextmanager
@@ -82,7 +88,7 @@ def _made(here: psycopg.Connection[Any], options: str) -> Iterator[str]:
     """The name of a new database. Whatever a killed process has left of its own goes first."""
     for (left,) in rows(here, "shadows_left"):
         here.execute(f"DROP DATABASE IF EXISTS {pg_name(left)}".encode())
-    name = f"converge_shadow_{int(time.time())}_{secrets.token_hex(4)}"
+    name = f"{_PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
     here.execute(f"CREATE DATABASE {pg_name(name)} {options}".encode())
     try:
         yield name

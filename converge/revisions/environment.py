@@ -14,7 +14,7 @@ from typing import Any, Literal
 import psycopg
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep, StampStep
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError
@@ -25,9 +25,11 @@ from converge.postgres.capabilities import older
 from converge.postgres.engine import ALEMBIC, DRIVER, address, users_engine, without_password
 from converge.postgres.errors import explain, in_its_words, is_of_value
 from converge.postgres.held import Relation
+from converge.postgres.shadow import is_temporary
 from converge.revisions.failures import failed, users_own
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import require_empty
+from converge.revisions.gate.statements import Unreadable, statements
 from converge.revisions.same_database import Check, left_alone, same_database
 
 Steps = Direction | Literal["stamp"]
@@ -211,7 +213,7 @@ def _run(
             seen = stack.enter_context(same_database(folder, endpoint))
             connection = stack.enter_context(closing(users_engine(endpoint).connect()))
             config.attributes["connection"] = connection
-            _watch(environment, seen, known)
+            _watch(environment, seen, known, refuse=_of_server if is_temporary(endpoint) else None)
         told = partial(_told, at, endpoint, way)
         of_user = users_own(Code.A007, str(at), told)
         with ALEMBIC, environment, suppress(_Enough), _named(at, endpoint, way), of_user:
@@ -225,18 +227,44 @@ def _watch(
     environment: EnvironmentContext,
     seen: Check,
     known: Callable[[MigrationContext], None] | None,
+    refuse: Callable[..., None] | None,
 ) -> None:
-    """Looks at env.py's connection before anything is done with it, and at the context that it makes."""
+    """Looks at env.py's connection before anything is done with it, and at the context that it makes.
+
+    `refuse` sees each statement on it before it is executed.
+    """
     configure = environment.configure
 
     def watched(connection: Connection | None = None, *args: Any, **how: Any) -> None:
         seen(connection)
+        if refuse is not None and connection is not None:
+            event.listen(connection, "before_cursor_execute", refuse)
         configure(connection, *args, **how)
         if known is not None:
             known(environment.get_context())
 
     # env.py reaches the environment through proxies that Alembic makes for its own class only: no subclass.
     environment.configure = watched  # type: ignore[method-assign]
+
+
+def _of_server(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    """Raises BlockedError for a statement that reaches further than the temporary database that it is for."""
+    try:
+        # Drivers take a % for a parameter; what the server shares is no statement that has any.
+        found = [one for one in statements(statement.replace("%%", "%")) if one.is_of_server]
+    except Unreadable:
+        return
+    if found:
+        raise BlockedError(
+            # Without what follows, as it may be a password.
+            f"{' '.join(found[0].text.split()[:3])} … would change the whole server, and revisions are tried "
+            "and compared in temporary databases on it; it was not executed",
+            code=Code.A059,
+            hint="keep roles, databases and settings of the server out of revisions; or make a role only "
+            "where it is missing:\n"
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reporting') "
+            "THEN CREATE ROLE reporting; END IF; END $$;",
+        )
 
 
 @contextmanager

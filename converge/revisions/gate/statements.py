@@ -129,6 +129,19 @@ _EVALUATED = {
 }  # fmt: skip
 
 
+# What belongs to the server and to none of its databases: in a copy of one it is done to the original's, too.
+_OF_SERVER = {
+    "AlterDatabaseRefreshCollStmt", "AlterDatabaseSetStmt", "AlterDatabaseStmt", "AlterRoleSetStmt",
+    "AlterRoleStmt", "AlterSubscriptionStmt", "AlterSystemStmt", "AlterTableSpaceOptionsStmt",
+    "CreateRoleStmt", "CreateSubscriptionStmt", "CreateTableSpaceStmt", "CreatedbStmt", "DropOwnedStmt",
+    "DropRoleStmt", "DropSubscriptionStmt", "DropTableSpaceStmt", "DropdbStmt", "GrantRoleStmt",
+    "ReassignOwnedStmt",
+}  # fmt: skip
+_OBJECTS_OF_SERVER = (
+    "OBJECT_DATABASE", "OBJECT_PARAMETER_ACL", "OBJECT_ROLE", "OBJECT_SUBSCRIPTION", "OBJECT_TABLESPACE",
+)  # fmt: skip
+
+
 class Unreadable(ConvergeError):
     """What a revision does is not to be had without running it; the message says why."""
 
@@ -176,6 +189,12 @@ class Statement:
             # It has defaults, CHECKs or triggers that stand in another table.
             effects.append(Effect("arms"))
         return effects
+
+    @property
+    def is_of_server(self) -> bool:
+        """Whether it changes what all databases of the server share, as roles and settings are."""
+        kinds = (self.node.get(key) for key in ("objtype", "objectType", "renameType"))
+        return self.tag in _OF_SERVER or any(kind in _OBJECTS_OF_SERVER for kind in kinds)
 
     @cached_property
     def words(self) -> frozenset[str]:
