@@ -325,6 +325,28 @@ def test_rows_of_others_are_never_removed(target: Target) -> None:
     target.require_same("without the row")
 
 
+def test_numbers_that_others_have_taken_stay_taken(target: Target) -> None:
+    """A sequence that is set back would give them once more."""
+    unset = target.copied - 4  # before the last chunk, the merges, and the run's own setval
+    next_id = "SELECT last_value FROM app.child_id_seq"
+    target.load(unset)
+    postgres(target.admin, "SELECT nextval('app.child_id_seq')")
+    target.recover()
+    assert postgres(target.admin, next_id) == [(3,)]
+
+    postgres(target.admin, "SELECT setval('app.child_id_seq', 2)")
+    run = target.load(target.copied)
+    postgres(
+        target.admin,
+        "INSERT INTO converge.plan (run_id, options, plan, made) VALUES (%s, '{}', '{}', "
+        """'{"objects": {}, "next_values": {"app.child_id_seq": 1001}}')""",
+        run,
+    )
+    postgres(target.admin, "SELECT nextval('app.child_id_seq')")
+    target.recover()
+    assert postgres(target.admin, next_id) == [(1001,)]
+
+
 def test_keys_and_triggers_of_others_are_not_taken_away(target: Target) -> None:
     target.load(target.copied)
     postgres(target.url, "CREATE TABLE other.new (id int PRIMARY KEY)")

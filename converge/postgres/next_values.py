@@ -93,11 +93,11 @@ def _setval(sequence: str, next_value: str) -> str:
     return f"""
             SELECT setval(q.seqrelid, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
               FROM pg_sequence q,
-                   LATERAL (SELECT greatest({next_value}, {_next(sequence)})) n(next)
+                   LATERAL (SELECT greatest({next_value}, {next_number(sequence)})) n(next)
              WHERE q.seqrelid = {pg_text(sequence)}::regclass"""
 
 
-def _next(sequence: str) -> str:
+def next_number(sequence: str) -> str:
     """The number that the sequence, given by its quoted name, gives next."""
     return (
         f"(SELECT last_value::numeric + is_called::int * seqincrement FROM {sequence}, pg_sequence "
@@ -136,7 +136,7 @@ def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator
         _, column, place = numbered[number]
         largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0)::text FROM {place})"
         step = f"(SELECT seqincrement FROM pg_sequence WHERE seqrelid = {pg_text(column.sequence)}::regclass)"
-        queries.append(f"SELECT {number}, {_next(column.sequence)}, {largest}, greatest({step}, 1)")
+        queries.append(f"SELECT {number}, {next_number(column.sequence)}, {largest}, greatest({step}, 1)")
     for query in _together(connection, queries, " UNION ALL "):
         for number, next_value, most, step in connection.execute(query).fetchall():
             identity, column, _ = numbered[number]
@@ -145,7 +145,7 @@ def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator
     for counter in plan.counters:
         sequence = pg_name(plan.schema, counter.target)
         if value(connection, "SELECT has_sequence_privilege(to_regclass(%s), 'SELECT')", (sequence,)):
-            next_value = value(connection, f"SELECT {_next(sequence)}")
+            next_value = value(connection, f"SELECT {next_number(sequence)}")
             yield counter.table, sequence, int(next_value), 1
 
 

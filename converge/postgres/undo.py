@@ -15,11 +15,12 @@ import psycopg
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.existing import OFF, ROWS_LIMIT, Existing, OwnTable
-from converge.model.quote import pg_name
+from converge.model.quote import pg_name, pg_text
 from converge.model.recovery import LoadRun, Part
 from converge.model.words import counted
 from converge.postgres.existing import read_existing
-from converge.postgres.query import exists
+from converge.postgres.next_values import next_number
+from converge.postgres.query import exists, value
 from converge.postgres.saved import kept_table, put_back, saved_table
 
 
@@ -122,14 +123,27 @@ class Undo:
                     yield self._do(None, trigger.name, trigger.switch(table.quoted, OFF))
 
     def _sequences(self, now: Existing) -> Iterator[Done]:
+        """Those that stand where the run has set them: what others have taken since is in use."""
         before = self._run.existing.sequences
         names = [column.sequence for table in self._run.tables for column in table.columns]
         # What takes rows of the source and is not a table is the sequence of a counter.
         names += [pg_name(self._schema, name) for name in self._run.targets.values()]
         for name in dict.fromkeys(filter(None, names)):
-            if name in before and now.sequences.get(name, before[name]) != before[name]:
+            changed = name in before and now.sequences.get(name, before[name]) != before[name]
+            if changed and self._set_by_run(name):
                 self._connection.execute("SELECT setval(%s::regclass, %s, %s)", (name, *before[name]))
                 yield Done("sequences", 1, name)
+
+    def _set_by_run(self, sequence: str) -> bool:
+        """Whether its next value is what the run has recorded, or the run may have come to set it: after the
+        last chunk, and just before it records what it has set."""
+        run = self._run.id
+        copied = f"NOT EXISTS (SELECT FROM converge.chunk WHERE run_id = {run} AND done_at IS NULL)"
+        numbers = f"SELECT made -> 'next_values' FROM converge.plan WHERE run_id = {run}"
+        recorded = f"(({numbers}) ->> {pg_text(sequence)})::numeric"
+        return bool(
+            value(self._connection, f"SELECT coalesce({recorded} = {next_number(sequence)}, {copied})")
+        )
 
     def _indexes(self, now: Existing) -> Iterator[Done]:
         for table, other in self._pairs(now):
