@@ -333,6 +333,20 @@ def test_materialized_views_are_refreshed(databases: tuple[str, str]) -> None:
     assert postgres(target, "SELECT a.n, apart.n FROM other.a, apart") == [(2, 0)]
 
 
+def test_a_materialized_view_that_cannot_be_refreshed_is_said(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+    postgres(
+        target,
+        "CREATE TABLE t (id int PRIMARY KEY); CREATE MATERIALIZED VIEW empty AS SELECT id FROM t; "
+        "CREATE MATERIALIZED VIEW over_it AS SELECT id FROM empty; "
+        "REFRESH MATERIALIZED VIEW empty WITH NO DATA",
+    )
+    ran = load(source, target)
+    assert ran.json["verdict"] == "verified", ran.err
+    assert "has not been populated" in found(ran, "P052")[0]["message"]
+
+
 def test_what_the_target_refuses_is_found_by_the_plan_or_said(databases: tuple[str, str]) -> None:
     """MATCH FULL is asked about; casts that change values, and exclusion constraints, are left to COPY."""
     source, target = databases

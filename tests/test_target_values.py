@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from string import ascii_letters, digits
 
 from conftest import NewDatabase
 from support import converge, mysql, postgres, relations
@@ -213,6 +215,27 @@ def test_checks_over_values_that_a_map_changes(
     )
     assert [name for (name,) in made] == ["it's", "many", "negative", "same"]
     assert _found(ran.json["findings"], "P052") == {("P052", "t"): "lossy"}
+
+
+def test_values_that_optional_indexes_have_no_room_for(databases: tuple[str, str], tmp_path: Path) -> None:
+    """The run goes on without the indexes, as the plan says, and all rows are there."""
+    source, target = databases
+    chance = random.Random(7)
+    token = "".join(chance.choices(ascii_letters + digits, k=2900))
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, token VARCHAR(3000) CHARACTER SET ascii, body MEDIUMTEXT, "
+        "KEY token (token), FULLTEXT words (body))",
+    )
+    words = " ".join("".join(chance.choices(ascii_letters, k=11)) for _ in range(110_000))
+    mysql(source, "INSERT INTO t VALUES (1, %s, %s)", token, words)
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[index]]\nmatch = { table = "t", index = "words" }\nmethod = "gin"\n')
+    ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_), "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    refused = [one["message"] for one in ran.json["findings"] if one["code"] == "P052"]
+    assert len(refused) == 2, refused
+    assert "tsvector" in "".join(refused)
 
 
 def test_the_targets_checks_over_values_that_a_map_changes(

@@ -15,6 +15,9 @@ from converge.postgres import tls
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "53300"})
 # Data exceptions, and limits of the server: a row too big for its page, JSON too big for jsonb.
 _VALUE = ("22", "54")
+NOT_THE_STATEMENT = ("08", "40", "53", "55006", "55P03", "57", "58")
+"""SQLSTATEs that say nothing about a statement: connection, rollback, resources, an object in use, locks,
+intervention, system. A limit (54) and an object that is not ready (55000) are its own."""
 _PROVISION = "\n-- or, where converge.toml has `provision` for it: converge provision"
 # Errors of the login have no SQLSTATE, so those are known by their words.
 _KNOWN = (

@@ -25,6 +25,7 @@ from converge.model.recorded import encoded
 from converge.model.result import Reject
 from converge.model.work import Copied
 from converge.postgres.connect import backend, connect
+from converge.postgres.errors import NOT_THE_STATEMENT
 from converge.postgres.lock import end_leftovers, lock
 from converge.postgres.query import exists, value
 from converge.postgres.target import is_old, ledger_tables
@@ -246,10 +247,9 @@ def run_optional(connection: psycopg.Connection[Any], statement: Statement) -> s
     try:
         with connection.transaction():
             connection.execute(statement.sql.encode())
-    except psycopg.errors.OperationalError:
-        # No room, no connection, cancelled: that says nothing about the statement.
-        raise
     except psycopg.Error as error:
+        if error.sqlstate is None or error.sqlstate.startswith(NOT_THE_STATEMENT):
+            raise
         return str(error).strip().splitlines()[0]
     return None
 

@@ -17,13 +17,13 @@ import psycopg
 
 from converge.model.plan import TARGET_SCHEMA, Trial
 from converge.model.quote import pg_name
+from converge.postgres.errors import NOT_THE_STATEMENT
 from converge.postgres.query import value
 
 SCHEMA = "pg_temp"
 _TABLES = 200
 """Tables in one transaction: each takes several locks, of which a server has some thousands."""
-# Classes of errors that say nothing about the SQL: connection, resources, intervention, system, internal.
-_NOT_THE_SQL = ("08", "53", "57", "58", "XX")
+_NOT_THE_SQL = (*NOT_THE_STATEMENT, "XX")  # internal errors, too
 
 
 def may_try(connection: psycopg.Connection[Any]) -> bool:
