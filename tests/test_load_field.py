@@ -333,6 +333,43 @@ def test_materialized_views_are_refreshed(databases: tuple[str, str]) -> None:
     assert postgres(target, "SELECT a.n, apart.n FROM other.a, apart") == [(2, 0)]
 
 
+def test_functions_of_the_target_find_what_they_call(databases: tuple[str, str], tmp_path: Path) -> None:
+    """By the role's own search_path, as in the application: on each way that rows take into the table."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, title VARCHAR(9) NOT NULL); INSERT INTO t VALUES (1, 'New')",
+    )
+    postgres(
+        target,
+        "CREATE FUNCTION g(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)'; "
+        "CREATE FUNCTION slug(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT g($1)'; "
+        "CREATE DOMAIN word AS text CHECK (slug(VALUE) <> 'never'); "
+        "CREATE TABLE t (id int PRIMARY KEY, title word NOT NULL CHECK (slug(title) <> 'no'), "
+        "slug text GENERATED ALWAYS AS (slug(title)) STORED); "
+        "INSERT INTO t VALUES (1, 'Old'), (9, 'Mine')",
+    )
+    keeps = '[[target]]\nmatch = { table = "t", column = "slug" }\nkeep = true\n'
+    merge = keeps + '[[table]]\nmatch = { table = "t" }\nrows = "merge"\n'
+    fails = f'{merge}[[hook]]\nphase = "after_copy"\nsql = "SELECT 1/0"\n'
+    ran = load(source, target, "--map", written(tmp_path, fails))
+    assert "division by zero" in ran.err, ran.err
+    ran = converge("recover", "--yes", "--target", target)
+    assert ran.code == 0, ran.err
+    rows = "SELECT id, title, slug FROM t ORDER BY id"
+    assert postgres(target, rows) == [(1, "Old", "old"), (9, "Mine", "mine")]
+    ran = load(source, target, "--map", written(tmp_path, merge), "--max-rejects", "1")
+    assert ran.json["verdict"] == "verified", ran.err
+    assert postgres(target, rows) == [(1, "New", "new"), (9, "Mine", "mine")]
+    mysql(source, "UPDATE t SET title = 'Newer'")
+    ran = converge("sync", "--source", source, "--target", target)
+    assert postgres(target, rows) == [(1, "Newer", "newer"), (9, "Mine", "mine")], ran.err
+    load(source, target, "--map", written(tmp_path, keeps), "--truncate", "--yes")
+    mysql(source, "UPDATE t SET title = 'Newest'")
+    ran = converge("follow", "--source", source, "--target", target, "--once")
+    assert postgres(target, rows) == [(1, "Newest", "newest")], ran.err
+
+
 def test_a_materialized_view_that_cannot_be_refreshed_is_said(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")

@@ -290,10 +290,14 @@ class Epochs:
 
     def _compare_as_keys_do(self) -> None:
         """Lets `=` be that of the keys: citext has its own in the schema of its extension, without which
-        texts are compared, and case counts."""
+        texts are compared, and case counts. After these schemas comes the role's own path, by which
+        functions of the target's columns find what they call."""
         schemas = value(self._target, _SCHEMAS, ([table.name for table in self._tables],))
+        path = ", ".join(("pg_catalog", *map(pg_name, schemas)))
         self._target.execute(
-            f"SET search_path = {', '.join(('pg_catalog', *map(pg_name, schemas)))}".encode()
+            "SELECT set_config('search_path', concat_ws(', ', %s::text, nullif(reset_val, '')), false) "
+            "FROM pg_settings WHERE name = 'search_path'",
+            (path,),
         )
 
     def _replaced(self) -> dict[str, int]:

@@ -28,6 +28,9 @@ PRINTING = {
     "quote_all_identifiers": "off",
 }
 """How values and names print must not depend on the role, the database or the server's configuration."""
+THEIR_PATH = "SET LOCAL search_path TO DEFAULT"
+"""Where rows go into a target's own tables: functions of its columns and CHECKs find what they call by the
+path that the role, the database or the address has, as they do for the application."""
 _SESSION = {
     **PRINTING,
     "statement_timeout": "0",

@@ -29,6 +29,7 @@ from converge.model.quote import pg_name, pg_text
 from converge.model.result import Reject
 from converge.model.table_plan import TablePlan
 from converge.model.work import Copied, CopyTask
+from converge.postgres.connect import THEIR_PATH
 from converge.postgres.lock import ALIVE
 
 _STEPS = (
@@ -107,7 +108,7 @@ def claim(connection: psycopg.Connection[Any], task: CopyTask) -> Copied | None:
     alive = f" AND {ALIVE % {'attempt': pg_text(task.attempt)}}" if task.attempt else ""
     cursor = connection.execute(
         "BEGIN; UPDATE converge.chunk SET done_at = clock_timestamp() "
-        f"{chunk} AND done_at IS NULL{alive}".encode()
+        f"{chunk} AND done_at IS NULL{alive}; {THEIR_PATH}".encode()
     )
     cursor.nextset()
     if cursor.rowcount == 1:

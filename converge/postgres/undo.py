@@ -18,6 +18,7 @@ from converge.model.existing import OFF, ROWS_LIMIT, Existing, OwnTable
 from converge.model.quote import pg_name, pg_text
 from converge.model.recovery import LoadRun, Part
 from converge.model.words import counted
+from converge.postgres.connect import THEIR_PATH
 from converge.postgres.existing import read_existing
 from converge.postgres.next_values import next_number
 from converge.postgres.query import exists, value
@@ -215,6 +216,7 @@ class Undo:
         """
         do, xids = self._connection.execute, self._xids[table.name]
         with self._connection.transaction():
+            do(THEIR_PATH)
             do(f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE".encode())
             rows = self._look(table)
             _require_none_of_others([rows])
@@ -231,6 +233,7 @@ class Undo:
 
     def _do(self, part: Part | None, object_: str, *statements: str) -> Done:
         with self._connection.transaction():
+            self._connection.execute(THEIR_PATH)
             for statement in statements:
                 self._connection.execute(statement.encode())
         return Done(part, 1, object_)

@@ -243,6 +243,8 @@ class Builder:
     def _connection(self) -> psycopg.Connection[Any]:
         if not hasattr(self._local, "connection"):
             self._local.connection = connect(self._target, **self._settings)
+            if self._plan.mode == "load":
+                self._local.connection.execute("RESET search_path")  # as THEIR_PATH
             self._connections.append(self._local.connection)
         connection: psycopg.Connection[Any] = self._local.connection
         return connection

@@ -27,6 +27,7 @@ from converge.planner.inputs import Inputs
 from converge.planner.load.match import Loading
 from converge.planner.plan import all_questions, make_plan
 from converge.postgres import keyed
+from converge.postgres.connect import THEIR_PATH
 from converge.postgres.keyed import Keyed, left_alone, load_ours, load_theirs
 from converge.postgres.query import value
 from converge.postgres.saved import is_whole
@@ -190,9 +191,12 @@ class _BothRows:
         for table in self._draft.tables.values():
             own = self._loading.matches[table.source].own
             for check in own.conditions if table.rows else ():
-                if check.condition and (
-                    rows := value(self._target, f"SELECT count(*) {check.broken(own.quoted)}")
-                ):
+                if not check.condition:
+                    continue
+                with self._target.transaction():
+                    self._target.execute(THEIR_PATH)
+                    rows = value(self._target, f"SELECT count(*) {check.broken(own.quoted)}")
+                if rows:
                     yield f"{table.source}.{check.name}", rows
 
     def _left(self, tables: Mapping[str, _Both], parent: _Both) -> dict[str, int]:

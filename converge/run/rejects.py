@@ -17,6 +17,7 @@ from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.result import Reject
 from converge.model.work import CopyTask
+from converge.postgres.connect import THEIR_PATH
 from converge.postgres.copy import Encode, fields, write
 from converge.types.sql import own_bytes
 
@@ -58,6 +59,7 @@ def _refused(
 ) -> Iterator[tuple[bytes, psycopg.Error]]:
     try:
         with target.transaction(force_rollback=True):
+            target.execute(THEIR_PATH)
             write(target, task.copy, [encode(rows)])
     except psycopg.Error as error:
         if not is_bad_row(error):

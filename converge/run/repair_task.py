@@ -23,6 +23,7 @@ from converge.model.table_plan import TablePlan
 from converge.model.work import Repaired, RepairTable, RepairTask
 from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.query import fetch
+from converge.postgres.connect import THEIR_PATH
 from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following
 from converge.postgres.next_values import next_value_statements
@@ -114,6 +115,7 @@ def _around(
     unchecked = [key for key in keys if not key.validated]
     before = [
         "SET LOCAL synchronous_commit = on",
+        THEIR_PATH,
         "SET LOCAL lock_timeout = '60s'",
         *([f"LOCK TABLE {', '.join(locked)} IN ACCESS EXCLUSIVE MODE"] if locked else []),
         *(_orphans_before(number, key) for number, key in enumerate(unchecked)),
