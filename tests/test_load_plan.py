@@ -292,6 +292,36 @@ def test_a_foreign_key_that_is_switched_off_blocks(databases: tuple[str, str], o
     assert converge("verify", "--source", source, "--target", target).code == 0
 
 
+def test_a_foreign_key_that_the_role_could_not_add_again(databases: tuple[str, str]) -> None:
+    """Its parent, or the table that has it, is another role's: nothing is dropped before that is settled."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE orders (id INT PRIMARY KEY, country INT); INSERT INTO orders VALUES (1, 7)",
+    )
+    postgres(
+        target,
+        "DROP ROLE IF EXISTS orderer; CREATE ROLE orderer LOGIN; CREATE SCHEMA ref; "
+        "CREATE TABLE ref.country (id int PRIMARY KEY); INSERT INTO ref.country VALUES (7); "
+        "CREATE TABLE orders (id int PRIMARY KEY, country int CONSTRAINT where_to REFERENCES ref.country); "
+        "ALTER TABLE orders OWNER TO orderer; "
+        "CREATE TABLE ref.audit (order_id int CONSTRAINT of_order REFERENCES orders); "
+        "GRANT USAGE, CREATE ON SCHEMA public TO orderer; "
+        "DO $$BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO orderer', current_database()); END$$",
+    )
+    limited = target.replace("postgres@", "orderer@")
+    denied = found(plan(source, limited), "T004")
+    assert sorted(one["message"].split(", once")[0] for one in denied) == [
+        'the role may not add the foreign key of_order on "ref"."audit" again',
+        'the role may not add the foreign key where_to on "public"."orders" again',
+    ]
+    for one in denied:
+        postgres(target, one["hint"])
+    ran = load(source, limited)
+    assert ran.json["verdict"] == "verified", ran.err
+    postgres(target, "REASSIGN OWNED BY orderer TO postgres; DROP OWNED BY orderer; DROP ROLE orderer")
+
+
 def test_one_cause_is_one_finding(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, a DATETIME, b DATETIME, c INT, d INT, e INT, f INT)")

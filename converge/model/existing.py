@@ -96,6 +96,8 @@ class OwnForeignKey:
     on_delete: str = "NO ACTION"
     on_update: str = "NO ACTION"
     """Records of earlier versions do not have the actions."""
+    grants: str = ""
+    """Statements that let the role add it again; empty where it may."""
 
     @property
     def remove(self) -> str:

@@ -128,6 +128,7 @@ def _foreign_keys(rows: list[Row]) -> Iterator[OwnForeignKey]:
             pg_name(*load["parent"]), tuple(load["parent columns"]), definition,
             definition == facts["definition"], facts.get("comment", ""), load["partitioned"],
             "not enforced by" in row.facts, load["on delete"], load["on update"],
+            load["grants"],
         )  # fmt: skip
 
 

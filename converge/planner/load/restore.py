@@ -47,6 +47,9 @@ def _foreign_key(draft: Draft, loading: Loading, object_: str, key: OwnForeignKe
     if key.off:
         message = f"the foreign key {key.name} on {key.table} is switched off, and could not be restored so"
         draft.find(Code.L008, object_, message, key.switch_on)
+    if key.grants:
+        message = f"the role may not add the foreign key {key.name} on {key.table} again, once it is dropped"
+        draft.find(Code.T004, object_, message, key.grants, severity="block")
     draft.do("shared", object_, key.remove, "the target's foreign keys are dropped while rows are loaded")
     draft.do("foreign key", object_, ";\n".join(key.restore), "the target's foreign key, as it was")
     if key.validate and _checked(draft, loading, key):

@@ -36,6 +36,17 @@ SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
            'on delete', (SELECT a.name FROM actions a WHERE a.type = c.confdeltype)
                         -- PostgreSQL 15: SET NULL (some columns).
                         || CASE WHEN to_jsonb(c) ->> 'confdelsetcols' IS NULL THEN '' ELSE ' of some columns' END,
+           -- What lets the role add a foreign key again: its table's owner does it, and may refer to the parent.
+           'grants', CASE
+               WHEN NOT pg_has_role(t.relowner, 'USAGE') THEN
+                   format('GRANT %%I TO %%I;', pg_get_userbyid(t.relowner), current_user)
+               WHEN (SELECT NOT has_schema_privilege(p.relnamespace, 'USAGE')
+                       OR NOT (SELECT bool_and(has_column_privilege(p.oid, k.num, 'REFERENCES'))
+                                 FROM unnest(c.confkey) k(num)) FROM pg_class p WHERE p.oid = c.confrelid) THEN
+                   (SELECT format('GRANT USAGE ON SCHEMA %%1$I TO %%3$I; GRANT REFERENCES ON %%1$I.%%2$I TO %%3$I;',
+                                  pn.nspname, p.relname, current_user)
+                      FROM pg_class p JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE p.oid = c.confrelid)
+               ELSE '' END,
            'on update', (SELECT a.name FROM actions a WHERE a.type = c.confupdtype),
            'of a partition', c.conparentid <> 0, 'partitioned', t.relkind = 'p') END
   FROM pg_constraint c
