@@ -450,6 +450,8 @@ def test_columns_of_many_tables_that_do_less(databases: tuple[str, str]) -> None
         ("t(5)", "(lower(left(t, 5)))", False),
         ("n, t(5), b(3)", "(n, left(t, 5), substr(b, 1, 3))", True),
         ("n, t(5), b(3)", "(n, left(t, 5), b)", False),
+        ("c(5)", "(left(c, 5))", False),
+        ("c(5)", "((left(c, 5)::citext))", True),
         ("t(5), n", "(n)", True),
         ("t(5), n", "(t, n)", False),
         ("t", "(t)", True),
@@ -460,9 +462,12 @@ def test_a_unique_prefix_promises_more(
 ) -> None:
     source, target = databases
     mysql(
-        source, f"CREATE TABLE t (id INT PRIMARY KEY, t VARCHAR(20), b BLOB, n INT, UNIQUE once ({unique}))"
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, t VARCHAR(20), b BLOB, n INT, c VARCHAR(20), "
+        f"UNIQUE once ({unique}))",
     )
-    postgres(target, "CREATE TABLE t (id int PRIMARY KEY, t varchar(20), b bytea, n int)")
+    postgres(target, "CREATE EXTENSION citext")
+    postgres(target, "CREATE TABLE t (id int PRIMARY KEY, t varchar(20), b bytea, n int, c citext)")
     postgres(target, f"CREATE UNIQUE INDEX own ON t {index}")
     told = [
         (one["object"], one["message"].partition("key on ")[2]) for one in found(plan(source, target), "L017")

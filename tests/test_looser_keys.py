@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 from support import converge, mysql, postgres, relations
 
@@ -73,6 +74,8 @@ def test_a_looser_key_without_equal_rows_arrives(databases: tuple[str, str], tmp
     ends = ("--source", source, "--target", target, "--map", str(map_), "--json")
     ran = converge("migrate", *ends)
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        postgres(target, "INSERT INTO begin VALUES (9, 'AB of another case')")
     mysql(source, "INSERT INTO begin VALUES (4, 'BCD'), (5, 'cay')")
     found = [one for one in converge("plan", *ends).json["findings"] if one["code"] == "V032"]
     assert [(one["object"], one["message"].split()[0]) for one in found] == [("begin.a", "4")]

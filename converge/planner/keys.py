@@ -153,8 +153,10 @@ def _part(draft: Draft, table: Table, index: Index, part: IndexPart, context: Co
         longest = None if index.unique else longest_entry(draft, table, index)
         whole_fits = longest is not None and longest <= BTREE_BYTES
         if part.prefix and index.kind != "SPATIAL" and not whole_fits:
-            binary = draft.column(table.name, part.column).target_type == "bytea"
-            text = f"substr({text}, 1, {part.prefix})" if binary else f'"left"({text}, {part.prefix})'
+            to = draft.column(table.name, part.column).target_type
+            text = f"substr({text}, 1, {part.prefix})" if to == "bytea" else f'"left"({text}, {part.prefix})'
+            if to.rpartition(".")[2] == "citext":
+                text = f"({text}::{to})"  # left() gives a text, of which case counts
     # A primary key of PostgreSQL has no order of its own; its index is read backwards as fast.
     return text + (" DESC" if part.descending and not index.primary else "")
 

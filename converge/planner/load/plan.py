@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 
 from converge.codes import Code
+from converge.mapping.collations import ignores_case
 from converge.mapping.rules import entry, literally, setting
-from converge.model.catalog import ForeignKey, Index, Table
+from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.existing import OwnForeignKey, OwnIndex
 from converge.model.plan import Outcome
 from converge.model.quote import my_name, pg_name, toml_text
@@ -322,7 +323,7 @@ def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | No
     Expressions are not compared, and both sides name them '': UNIQUE ((lower(a))) would be any other.
     """
     whole = {name for name, part in zip(columns, index.parts, strict=True) if not part.prefix} - {""}
-    same = any(part.prefix for part in index.parts) and _prefixes(index, columns)
+    same = any(part.prefix for part in index.parts) and _prefixes(match, index, columns)
     for own in match.own.indexes:
         if not own.valid or (index.kind in _SEARCHES and own.method in ("btree", "hash")):
             continue
@@ -336,16 +337,23 @@ def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | No
     return None
 
 
-def _prefixes(index: Index, columns: tuple[str, ...]) -> re.Pattern[str]:
+def _prefixes(match: Match, index: Index, columns: tuple[str, ...]) -> re.Pattern[str]:
     """The end of the definition of an index over the same prefixes, as the server prints it."""
-    quoted = (f'"?{re.escape(name)}"?' for name in columns)
     printed = ", ".join(
-        rf'("left"\(\(?{name}\)?(::text)?, {part.prefix}\)|substr\({name}, 1, {part.prefix}\))'
-        if part.prefix
-        else name
-        for name, part in zip(quoted, index.parts, strict=True)
+        _prefix(match, part, f'"?{re.escape(name)}"?') if part.prefix else f'"?{re.escape(name)}"?'
+        for name, part in zip(columns, index.parts, strict=True)
     )
     return re.compile(rf" \({printed}\)( NULLS NOT DISTINCT)?$")
+
+
+def _prefix(match: Match, part: IndexPart, name: str) -> str:
+    cut = rf'"left"\(\(?{name}\)?(::text)?, {part.prefix}\)'
+    own = match.columns.get(part.column or "")
+    citext = own is not None and own.base.rpartition(".")[2] == "citext"
+    # left() gives a text, of which case counts.
+    if citext and ignores_case(match.source.column(part.column or "").collation):
+        return rf"\(\(?{cut}\)?::[^ ]*citext\)"
+    return rf"({cut}|substr\({name}, 1, {part.prefix}\))"
 
 
 def _say(draft: Draft, kind: str, name: str, becomes: str, why: str) -> None:
