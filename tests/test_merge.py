@@ -280,6 +280,28 @@ def test_counts_are_those_of_all_shards(shards: Shards, merge: str) -> None:
     assert [one["message"][:6] for one in plan["findings"] if one["object"] == "c.of_p"] == ["2 rows"]
 
 
+def test_keys_that_forget_their_parent_keep_the_shard(shards: Shards) -> None:
+    """Whatever the map calls the shard's column; what an UPDATE would set to NULL cannot spare it."""
+    child = (
+        "CREATE TABLE c (id INT PRIMARY KEY, p INT, "
+        "CONSTRAINT of_p FOREIGN KEY (p) REFERENCES p (id) ON DELETE {} ON UPDATE {})"
+    )
+    for name in NAMES:
+        mysql(f"{shards.source}/{name}", "CREATE TABLE p (id INT PRIMARY KEY)")
+        mysql(f"{shards.source}/{name}", child.format("SET NULL", "CASCADE"))
+    (shards.folder / "map.toml").write_text('[[table]]\nmatch = { table = "*" }\nnames = "lower"\n')
+    shards.write('{ schema = "app", column = "Tenant" }')
+    ran = shards.migrate("--map", "map.toml")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    key = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE confrelid = 'app.p'::regclass"
+    ((made,),) = postgres(shards.target, key)
+    assert "(tenant, p) REFERENCES" in made and "ON DELETE SET NULL (p)" in made
+    for name in NAMES:
+        mysql(f"{shards.source}/{name}", "DROP TABLE c;" + child.format("RESTRICT", "SET NULL"))
+    ran = shards.run("plan", "--json")
+    assert ran.code == 3 and "error[P171]: tenants: c: " in ran.err, ran.err
+
+
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [

@@ -11,7 +11,6 @@ from converge.errors import BlockedError, first_of
 from converge.model.catalog import Catalog, Column, Index, IndexPart, Table
 from converge.model.evidence import Count, Evidence, TableFacts
 from converge.model.plan import Outcome, Plan, Statement, digest
-from converge.model.quote import pg_name
 from converge.planner.inputs import Inputs
 from converge.planner.plan import all_questions, make_plan
 from converge.planner.rehearsal import changes
@@ -23,7 +22,11 @@ _SHOWN = 20
 _HOOKS = ("after create", "after copy", "after finish")
 _SET_NULL_OF_COLUMNS = 15
 """PostgreSQL manual, "CREATE TABLE": ON DELETE SET NULL (column)."""
-_KEY = re.compile(r"FOREIGN KEY \((?P<columns>.*?)\) REFERENCES .* ON DELETE SET NULL(?= ON UPDATE)")
+_KEY = re.compile(
+    r'FOREIGN KEY \("(?:[^"]|"")*", (?P<columns>.*?)\) REFERENCES .* ON DELETE (?P<delete>[A-Z ]+) '
+    r"ON UPDATE (?P<update>SET NULL|[A-Z]+)"
+)
+"""Of which the shard's column is the first."""
 
 
 def merged_plan(inputs: Inputs, column: str) -> Plan:
@@ -169,14 +172,15 @@ def _answered(inputs: Inputs, column: str) -> Evidence:
 
 def _keeping(statement: Statement, plan: Plan, column: str) -> Statement:
     """The statement; of a key that forgets its parent, so that it keeps the shard. Raises BlockedError."""
-    found = _KEY.search(statement.sql) if statement.phase == "foreign key" else None
-    if found is None:
+    key = _KEY.search(statement.sql) if statement.phase == "foreign key" else None
+    if key is None or "SET NULL" not in (key["delete"], key["update"]):
         return statement
-    if int(plan.target_version.split(".")[0]) < _SET_NULL_OF_COLUMNS or "ON UPDATE SET NULL" in statement.sql:
+    if key["update"] == "SET NULL" or int(plan.target_version.split(".")[0]) < _SET_NULL_OF_COLUMNS:
+        way = "" if key["update"] == "SET NULL" else "PostgreSQL 15 or newer; or "
         raise BlockedError(
             f"{statement.object}: a foreign key that sets columns to NULL would do so with {column}, too",
             code=Code.P171,
-            hint="PostgreSQL 15 or newer; or leave the key out by a map",
+            hint=f"{way}leave the key out by a map",
         )
-    others = found["columns"].removeprefix(f"{pg_name(column)}, ")
-    return replace(statement, sql=f"{found.string[: found.end()]} ({others}){found.string[found.end() :]}")
+    end = key.end("delete")
+    return replace(statement, sql=f"{key.string[:end]} ({key['columns']}){key.string[end:]}")
