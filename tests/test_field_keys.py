@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
+import pymysql
 import pytest
 from support import converge, mysql, postgres
 
@@ -82,3 +83,25 @@ def test_what_foreign_keys_refer_to(both_databases: tuple[str, str], tmp_path: P
             postgres(target, statement)
     labels = postgres(target, "SELECT enum_range(lang)::text FROM word LIMIT 1")
     assert labels == [("{de,en,fr,es}",)]
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
+def test_an_update_of_a_key_that_its_own_table_refers_to(databases: tuple[str, str], action: str) -> None:
+    """InnoDB refuses it, and so does the target: no row changes that did not change before."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE n (id INT PRIMARY KEY, up INT, "
+        f"CONSTRAINT up FOREIGN KEY (up) REFERENCES n (id) ON DELETE CASCADE ON UPDATE {action}); "
+        "INSERT INTO n VALUES (1, NULL), (2, 1)",
+    )
+    update = "UPDATE n SET id = 9 WHERE id = 1"
+    with pytest.raises(pymysql.err.IntegrityError):
+        mysql(source, update)
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert ran.json["verdict"] == "verified", ran.err
+    assert [one["object"] for one in ran.json["findings"] if one["code"] == "P041"] == ["n.up"]
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        postgres(target, update)
+    postgres(target, "DELETE FROM n WHERE id = 1")
+    assert postgres(target, "SELECT count(*) FROM n") == [(0,)]

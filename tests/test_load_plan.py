@@ -227,7 +227,8 @@ def test_foreign_keys_are_the_same_by_what_they_refer_to_and_do(
         source,
         "CREATE TABLE customer (Id INT PRIMARY KEY, code INT NOT NULL UNIQUE, UNIQUE (id, code));"
         "CREATE TABLE o (id INT PRIMARY KEY, other INT, code INT, deletes INT, late INT, same INT, x INT, "
-        "y INT,"
+        "y INT, up INT,"
+        "CONSTRAINT up FOREIGN KEY (up) REFERENCES o (id) ON UPDATE CASCADE,"
         "CONSTRAINT other FOREIGN KEY (other) REFERENCES customer (ID) ON DELETE RESTRICT,"
         "CONSTRAINT code FOREIGN KEY (code) REFERENCES customer (id),"
         "CONSTRAINT deletes FOREIGN KEY (deletes) REFERENCES customer (id) ON DELETE RESTRICT,"
@@ -241,7 +242,7 @@ def test_foreign_keys_are_the_same_by_what_they_refer_to_and_do(
         'CREATE TABLE client ("ID" int PRIMARY KEY, code int NOT NULL UNIQUE, UNIQUE ("ID", code));'
         "CREATE TABLE o (id int PRIMARY KEY, other int REFERENCES party ON DELETE CASCADE,"
         "code int REFERENCES client (code), deletes int REFERENCES client ON DELETE CASCADE, late int,"
-        "same int REFERENCES client DEFERRABLE INITIALLY DEFERRED, x int, y int,"
+        "same int REFERENCES client DEFERRABLE INITIALLY DEFERRED, x int, y int, up int REFERENCES o,"
         'FOREIGN KEY (y, x) REFERENCES client (code, "ID"));'
         "ALTER TABLE o ADD FOREIGN KEY (late) REFERENCES client ON DELETE SET NULL ON UPDATE CASCADE "
         "NOT VALID",

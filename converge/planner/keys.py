@@ -215,6 +215,13 @@ def _foreign_key(draft: Draft, table: Table, key: ForeignKey, rules: Sequence[Ru
     on_delete, on_update = (
         action if action in _ACTIONS else "NO ACTION" for action in (key.on_delete, key.on_update)
     )
+    if updates_nothing(table, key):
+        draft.find(
+            Code.P041,
+            name,
+            f"ON UPDATE {on_update} of a table to itself fails in InnoDB and becomes NO ACTION",
+        )
+        on_update = "NO ACTION"
     checked = setting(rules, "validate")[0] is not False
     when = " DEFERRABLE INITIALLY DEFERRED" if setting(rules, "deferrable")[0] else ""
     sql = (
@@ -231,6 +238,12 @@ def _foreign_key(draft: Draft, table: Table, key: ForeignKey, rules: Sequence[Ru
         draft.find(Code.P041, name, f"{odd.pop()} does nothing in InnoDB and becomes NO ACTION")
     note_orphans(draft, table, key, checked=checked)
     draft.done("foreign key", name, target, "with the same actions")
+
+
+def updates_nothing(table: Table, key: ForeignKey) -> bool:
+    """Whether ON UPDATE is RESTRICT, whatever it says: InnoDB does not come back to a table that it is just
+    updating (MySQL manual, "FOREIGN KEY Constraints")."""
+    return key.parent == table.name and key.on_update in ("CASCADE", "SET NULL")
 
 
 def note_orphans(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:

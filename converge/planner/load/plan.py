@@ -19,7 +19,7 @@ from converge.model.plan import Outcome
 from converge.model.quote import my_name, pg_name, toml_text
 from converge.planner.counters import note_sequences
 from converge.planner.draft import Draft
-from converge.planner.keys import later_index
+from converge.planner.keys import later_index, updates_nothing
 from converge.planner.load.columns import note_kinds, note_lacking, plan_own_column
 from converge.planner.load.constraints import note_checks, note_unique
 from converge.planner.load.match import Loading, Match, alike
@@ -239,7 +239,7 @@ def _foreign_key(
     for own in over:
         same = {*zip(own.columns, own.parent_columns, strict=True)} == pairs
         if parent and own.parent == parent.own.quoted and same:
-            if words := "; ".join(_differs(key, own)):
+            if words := "; ".join(_differs(match.source, key, own)):
                 draft.find(Code.L035, name, words, "a migration of the application", cause=words)
             draft.done("foreign key", name, own.name, "the target's own foreign key over the same columns")
             return
@@ -250,10 +250,12 @@ def _foreign_key(
     draft.left(Code.L018, "foreign key", name, why)
 
 
-def _differs(key: ForeignKey, own: OwnForeignKey) -> Iterator[str]:
+def _differs(table: Table, key: ForeignKey, own: OwnForeignKey) -> Iterator[str]:
     """What the target's key does otherwise."""
     actions = ("DELETE", key.on_delete, own.on_delete), ("UPDATE", key.on_update, own.on_update)
     for event, ours, theirs in actions:
+        if event == "UPDATE" and updates_nothing(table, key) and theirs in ("NO ACTION", "RESTRICT"):
+            continue
         # InnoDB looks at once, whichever of both is written.
         if ours != theirs and {ours, theirs} != {"NO ACTION", "RESTRICT"}:
             yield f"ON {event} is {ours} in the source and {theirs} in the target"
