@@ -401,6 +401,37 @@ def test_what_columns_of_the_target_do_not_do(databases: tuple[str, str]) -> Non
     assert "default  CURRENT_TIMESTAMP → now()" in ran.out, ran.err
 
 
+def test_expressions_of_both_sides_are_compared(databases: tuple[str, str]) -> None:
+    """Rows that are equal now may be so by chance: those of later are computed otherwise."""
+    source, target = databases
+    same = {
+        "total": ("INT", "a + b", "a + b"),
+        "twice": ("DECIMAL(12,2)", "d * 2", "d * 2"),
+        "low": ("VARCHAR(20)", "LOWER(name)", "lower(name)"),
+        "shown": ("VARCHAR(40)", "CONCAT(name, '-', a)", "name || '-' || a::text"),
+        "chosen": ("VARCHAR(20)", "CASE WHEN a = 1 THEN name END", "CASE WHEN a = 1 THEN name END"),
+    }
+    other = {
+        "product": ("INT", "a + b", "a * b"),
+        "grouped": ("INT", "a * (b + 1)", "a * b + 1"),
+        "rounded": ("INT", "ROUND(d)", "d / 2"),
+        "half": ("DECIMAL(10,4)", "a / 2", "a / 2"),
+        "whole": ("DECIMAL(12,2)", "d * 2", "d::int * 2"),
+        "cut": ("DECIMAL(10,2)", "d", "d::int"),
+        "short": ("VARCHAR(40)", "CONCAT(name, 'x')", "name::varchar(3) || 'x'"),
+    }
+    computed = {**same, **other}
+    both = "id INT PRIMARY KEY, a INT, b INT, d DECIMAL(10,2), name VARCHAR(20)"
+    ours = "".join(f", {name} {type_} AS ({my}) STORED" for name, (type_, my, _) in computed.items())
+    theirs = "".join(
+        f", {name} {type_} GENERATED ALWAYS AS ({pg}) STORED" for name, (type_, _, pg) in computed.items()
+    )
+    mysql(source, f"CREATE TABLE t ({both}{ours})")
+    postgres(target, f"CREATE TABLE t ({both}{theirs})")
+    (finding,) = found(plan(source, target), "L036")
+    assert finding["evidence"] == f"the same generated expression: {', '.join(other)}"
+
+
 def test_the_implied_default_of_an_enum_is_lacking(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, lacking ENUM('new','paid') NOT NULL, free ENUM('x'), "

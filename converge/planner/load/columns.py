@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
@@ -14,8 +18,10 @@ from converge.model.table_plan import ColumnPlan, Identity
 from converge.planner.columns import decided_fields, left_out, note_end, note_parsed
 from converge.planner.decision import column_entry
 from converge.planner.draft import Draft
+from converge.planner.generated import StoredColumns
 from converge.planner.load.match import Match, alike, held_type
 from converge.planner.values import hint, hint_conditions, note_values
+from converge.translate import Untranslatable
 from converge.types import NUMBERS, TEXTUAL, Family, base_name, family_of, normal
 
 _IS_FILLED = re.compile(r"\([^()]+ IS NOT NULL\)")
@@ -207,12 +213,14 @@ def note_kinds(draft: Draft, match: Match, table: Table) -> None:
         draft.find(Code.L016, table.name, f"COPY tests the conditions of domains by row: {listed}")
 
 
-def note_lacking(draft: Draft, match: Match) -> None:
+def note_lacking(draft: Draft, match: Match, plans: Sequence[ColumnPlan]) -> None:
     """What the target's columns lack of the source's attributes."""
     lacking = defaultdict[str, list[str]](list)
     for column in match.columns:
         for attribute in _lacking(match, column):
             lacking[attribute].append(column)
+    if otherwise := [*_computed_otherwise(draft, match, plans)]:
+        lacking["the same generated expression"] = otherwise
     if lacking:
         draft.find(
             Code.L036, match.source.name, f"the target's columns lack {', '.join(lacking)}",
@@ -220,3 +228,49 @@ def note_lacking(draft: Draft, match: Match) -> None:
             evidence="; ".join(f"{attribute}: {', '.join(names)}" for attribute, names in lacking.items()),
             cause="the target's columns lack attributes of the source's",
         )  # fmt: skip
+
+
+def _computed_otherwise(draft: Draft, match: Match, plans: Sequence[ColumnPlan]) -> Iterator[str]:
+    """Columns that both sides compute, where the expressions are not shown to be the same."""
+    ours = StoredColumns(draft, match.source, {plan.source: plan for plan in plans})
+    whole = {plan.target for plan in plans if plan.target_type in ("smallint", "integer", "bigint")}
+    for plan in plans:
+        column = match.source.column(plan.source)
+        if not (column.generated and plan.generated):
+            continue
+        try:
+            mine, theirs = (_meant(sql, plan, whole) for sql in (ours.stored(column), plan.generated))
+        except (Untranslatable, SqlglotError):
+            yield plan.source
+        else:
+            if mine != theirs:
+                yield plan.source
+
+
+def _meant(sql: str, plan: ColumnPlan, whole: Container[str]) -> exp.Expr:
+    """An expression of PostgreSQL without what is written in one way or another: parentheses that its tree
+    does not need, casts that change no value, and that of all of it to its column's type."""
+    tree = exp.Paren(this=sqlglot.parse_one(sql, read="postgres"))
+    to = exp.DataType.build(plan.target_type, dialect="postgres", udt=True)
+    while isinstance(tree.this, exp.Paren) or (isinstance(tree.this, exp.Cast) and tree.this.to == to):
+        tree.set("this", tree.this.this)
+    # What is inside first: (a)::bigint.
+    for node in reversed([*tree.walk()]):
+        if node is not tree and (isinstance(node, exp.Paren) or _is_idle(node, whole)):
+            node.replace(node.this)
+        elif isinstance(node, exp.Identifier):
+            node.set("quoted", False)
+        elif isinstance(node, exp.Case) and isinstance(node.args.get("default"), exp.Null):
+            node.set("default", None)
+    return tree
+
+
+def _is_idle(node: exp.Expr, whole: Container[str]) -> bool:
+    """Whether it casts a literal, or one of these `whole` numbers' columns, so that only a division would
+    give another value; or a column to a text."""
+    if not isinstance(node, exp.Cast) or node.to.expressions:
+        return False
+    to = node.to.this.name
+    if isinstance(node.this, exp.Column) and to not in ("TEXT", "VARCHAR"):
+        return node.this.name in whole and to in ("INT", "BIGINT") and not node.find_ancestor(exp.Div)
+    return isinstance(node.this, exp.Column | exp.Literal | exp.Null) and not node.find_ancestor(exp.Div)

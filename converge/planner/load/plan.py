@@ -109,12 +109,13 @@ def _keep(draft: Draft, match: Match, table: Table) -> None:
     """Its columns only serve to compare the rows, and what they lack is a loss for those of later."""
     quiet = draft.quiet()
     columns = [plan_own_column(quiet, match, table, column) for column in table.columns]
-    if known := tuple(column for column in columns if column is not None):
+    known = tuple(column for column in columns if column is not None)
+    if known:
         draft.kept[table.name] = table_plan(quiet, table, match.own.name, known, "target")
     # Its sequence stays, too: no next value is set that could be beyond its end.
     losses = (one for one in quiet.findings if one.level == "lossy" and one.code != Code.P158)
     draft.kept_losses[table.name] = [*losses]
-    note_lacking(draft, match)
+    note_lacking(draft, match, known)
     rows_of(draft, match)
     draft.left_out(match.source, kept(match.own))
 
@@ -132,7 +133,7 @@ def _table(draft: Draft, match: Match, table: Table) -> bool:
     rows = rows_of(draft, match)
     draft.tables[table.name] = table_plan(draft, table, match.own.name, known, rows)
     note_kinds(draft, match, table)
-    note_lacking(draft, match)
+    note_lacking(draft, match, known)
     draft.done("table", table.name, match.own.name, "into the existing table")
     return True
 
