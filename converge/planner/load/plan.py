@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 
 from converge.codes import Code
-from converge.mapping.collations import ignores_case
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.existing import OwnForeignKey, OwnIndex
@@ -25,6 +24,7 @@ from converge.planner.load.constraints import note_checks, note_unique
 from converge.planner.load.match import Loading, Match, alike
 from converge.planner.load.restore import counted_rows, kept, note_full, note_rows, plan_own_keys, rows_of
 from converge.planner.tables import note_namesakes, table_plan
+from converge.types.collations import ignores_case
 
 BOOKKEEPING = frozenset(
     {"alembic_version", "schema_migration", "schema_migrations", "migrations_typeorm", "migrations",
