@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import nan
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import NewDatabase
-from support import mysql, postgres
+from support import ENVIRONMENT, mysql, postgres
 
 import converge
 from converge.sandbox import Server
@@ -72,6 +74,72 @@ def test_threads_migrate_side_by_side(
     assert [one.result().verdict for one in results] == ["verified", "verified"]
     for one in targets:
         assert postgres(one, "SELECT count(*) FROM converge.run, item") == [(2,)]
+
+
+PROGRAM = """
+import converge
+
+print("begun")
+source, target = converge.endpoint(SOURCE), converge.endpoint(TARGET)
+options = converge.Options(jobs=2)
+assert converge.migrate(source, target, converge.MigrateOptions(common=options)).verdict == "verified"
+moves = [
+    converge.Move(name, source, target, converge.MigrateOptions(common=converge.Options(schema=name, jobs=2)))
+    for name in ("a", "b")
+]
+print([named.result.verdict for named in converge.migrate_several(moves, parallel=2).each])
+"""
+
+
+@pytest.mark.parametrize("how", ["file", "standard input"])
+def test_a_program_is_run_once(databases: tuple[str, str], tmp_path: Path, how: str) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE item (id INT PRIMARY KEY); INSERT INTO item VALUES (1), (2)")
+    program = PROGRAM.replace("SOURCE", repr(source)).replace("TARGET", repr(target))
+    file = Path(tmp_path, "program.py")
+    file.write_text(program)
+    ran = subprocess.run(
+        [sys.executable, str(file) if how == "file" else "-"],
+        input="" if how == "file" else program, capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path,
+    )  # fmt: skip
+    assert (ran.stdout, ran.stderr) == ("begun\n['verified', 'verified']\n", "")
+
+
+OWN_PROCESSES = """
+import multiprocessing
+
+import converge
+
+
+def own(number):
+    print("own", number, flush=True)
+
+
+def start(number):
+    process = multiprocessing.get_context("forkserver").Process(target=own, args=(number,))
+    process.start()
+    process.join()
+
+
+if __name__ == "__main__":
+    FIRST
+    print(converge.migrate(SOURCE, TARGET).verdict, flush=True)
+    start(2)
+"""
+
+
+@pytest.mark.parametrize("first", ["start(1)", "pass"])
+def test_a_programs_own_processes_have_its_functions(
+    databases: tuple[str, str], tmp_path: Path, first: str
+) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE item (id INT PRIMARY KEY); INSERT INTO item VALUES (1), (2)")
+    program = OWN_PROCESSES.replace("SOURCE", repr(source)).replace("TARGET", repr(target))
+    file = Path(tmp_path, "program.py")
+    file.write_text(program.replace("FIRST", first))
+    ran = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, env=ENVIRONMENT)
+    begun = "own 1\n" if first == "start(1)" else ""
+    assert (ran.stdout, ran.stderr) == (f"{begun}verified\nown 2\n", "")
 
 
 ENDS = (converge.Endpoint("mysql"), converge.Endpoint("postgres"))

@@ -21,7 +21,7 @@ from converge.model.result import Result
 from converge.translate import functions
 
 assert support  # which has the function that the commands begin with
-importlib.import_module("converge.run.worker")
+importlib.import_module("converge.run.workers")
 for name in COMMANDS:
     _group.get_command(click.Context(_group), name)
 codes.registry()

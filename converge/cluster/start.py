@@ -21,6 +21,7 @@ from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import silent
+from converge.run.workers import Process
 
 _END_SECONDS = 10.0
 _MOST_SHOWN = 300
@@ -40,7 +41,7 @@ def local(count: int, source: Endpoint, target: Endpoint, run: int) -> Iterator[
     """Processes of this machine that join as those of others do; they hear the addresses through a pipe."""
     context = multiprocessing.get_context("forkserver")
     pairs = [context.Pipe() for _ in range(count)]
-    processes = [context.Process(target=_serve, args=(theirs,)) for _, theirs in pairs]
+    processes = [Process(target=_serve, args=(theirs,)) for _, theirs in pairs]
     for process, (ours, theirs) in zip(processes, pairs, strict=True):
         process.start()
         theirs.close()

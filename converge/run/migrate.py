@@ -178,7 +178,7 @@ class _Attempt:
             self._go_on(self.ledger)
         job = self.job
         with ExitStack() as stack:
-            module = "converge.cluster.start" if job.options.awaited.places else "converge.run.worker"
+            module = "converge.cluster.start" if job.options.awaited.places else "converge.run.workers"
             workers = stack.enter_context(Workers(job.options.common.jobs, job.emit, module))
             with phase(job.result, job.emit, "plan"):
                 self.run = run = self._prepare(stack)

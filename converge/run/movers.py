@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerProcess
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
@@ -27,7 +26,7 @@ from converge.model.event import DatabaseStarted, Event, OfDatabase, Sink
 from converge.model.recovery import Approve, Removal
 from converge.run.connections import result_or_error
 from converge.run.options import RESUME
-from converge.run.workers import share_server
+from converge.run.workers import Process, share_server
 
 _STOP = signal.SIGUSR1
 Ask = Callable[[str, Removal], None]
@@ -63,10 +62,10 @@ class Movers:
         self._emit, self._ask = emit, ask
         context = multiprocessing.get_context("forkserver")
         share_server(context, "converge.run.many")
-        self._processes: dict[Pipe, ForkServerProcess] = {}
+        self._processes: dict[Pipe, Process] = {}
         for number in range(size):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs,), name=f"converge-move-{number}")
+            process = Process(target=_serve, args=(theirs,), name=f"converge-move-{number}")
             process.start()
             theirs.close()
             self._processes[ours] = process

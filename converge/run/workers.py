@@ -15,11 +15,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, popen_forkserver, resource_tracker, spawn
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.process import BaseProcess
+from types import FunctionType, SimpleNamespace
 from typing import Any, Protocol
 
 from converge.codes import Code
@@ -100,6 +101,30 @@ def share_server(context: ForkServerContext, module: str) -> None:
         vars(forkserver._forkserver)["ensure_running"] = lambda: None
 
 
+def _without_main(name: str) -> dict[str, Any]:
+    data = spawn.get_preparation_data(name)
+    return {key: value for key, value in data.items() if not key.startswith("init_main_")}
+
+
+class _Start(popen_forkserver.Popen):
+    # Python's own with another `spawn` among its globals, because it takes no option for this (CPython 3.11
+    # to 3.14, Lib/multiprocessing/popen_forkserver.py). To hide `__main__` for a moment would also hide it
+    # from processes that another thread of the program starts.
+    _launch = FunctionType(
+        vars(popen_forkserver.Popen)["_launch"].__code__,
+        vars(popen_forkserver) | {"spawn": SimpleNamespace(get_preparation_data=_without_main)},
+    )
+
+
+class Process(ForkServerProcess):
+    """A process that does not run the program's main module again.
+
+    Ours need nothing of it, and it may be a script that migrates as soon as it is run, or standard input.
+    """
+
+    _Popen = _Start
+
+
 Place = Pipe | Joined
 """Where a task may go."""
 
@@ -111,7 +136,7 @@ class Workers:
     when `connect` tells them to.
     """
 
-    def __init__(self, size: int, emit: Sink = silent, module: str = "converge.run.worker") -> None:
+    def __init__(self, size: int, emit: Sink = silent, module: str = "converge.run.workers") -> None:
         """`module` is what all processes need that are forked from the server."""
         # Python would look for modules in the working folder first, in the processes behind these, too.
         os.environ["PYTHONSAFEPATH"] = "1"
@@ -148,9 +173,7 @@ class Workers:
         """
         for number in range(self._size):
             ours, theirs = self._context.Pipe()
-            process = self._context.Process(
-                target=worker.main, args=(theirs,), name=f"converge-{number}", daemon=True
-            )
+            process = Process(target=worker.main, args=(theirs,), name=f"converge-{number}", daemon=True)
             process.start()
             theirs.close()
             self._processes[ours] = process
