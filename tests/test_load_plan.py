@@ -36,6 +36,46 @@ def test_an_index_that_would_be_printed_in_other_words_stays(databases: tuple[st
     assert shape(target) == before
 
 
+def test_keys_that_a_map_leaves_unchecked_are_part_of_the_expected_catalog(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE p (id INT PRIMARY KEY); CREATE TABLE c (id INT PRIMARY KEY, p_id INT, q_id INT);"
+        "INSERT INTO p VALUES (1); INSERT INTO c VALUES (1, 1, 1), (2, 9, 9)",
+    )
+    mysql(
+        source,
+        "SET foreign_key_checks = 0; ALTER TABLE c ADD CONSTRAINT Fk FOREIGN KEY (p_id) REFERENCES p (id)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE q (id int PRIMARY KEY); INSERT INTO q VALUES (1);"
+        'CREATE TABLE c (id int PRIMARY KEY, p_id int CONSTRAINT "Fk" '
+        "REFERENCES p, q_id int CONSTRAINT only_there REFERENCES q);"
+        """COMMENT ON CONSTRAINT "Fk" ON c IS 'the "parent"'""",
+    )
+    map_ = written(
+        tmp_path,
+        '[[foreign_key]]\nmatch = { foreign_key = "Fk" }\nvalidate = false\n'
+        '[[foreign_key]]\nmatch = { foreign_key = "only_there" }\nvalidate = false\n'
+        '[[target]]\nmatch = { table = "q" }\nkeep = true\n',
+    )
+    ran = load(source, target, "--map", map_)
+    assert (ran.code, ran.json["verdict"], found(ran, "L050")) == (0, "verified", []), ran.err
+    assert [one["object"] for one in found(ran, "V030")] == ["c.Fk"]
+    assert [one["object"] for one in found(ran, "P043")] == ["c.only_there"]
+    (told,) = found(ran, "L021")
+    assert "but for 2 foreign keys" in told["message"]
+    ends = ("--source", source, "--target", target)
+    verified = converge("verify", *ends)
+    assert verified.code == 0, verified.err
+    postgres(target, "ALTER TABLE c DROP CONSTRAINT only_there")
+    verified = converge("verify", *ends, "--json")
+    assert [one["object"] for one in found(verified, "V111")] == ["constraint only_there on public.c"]
+
+
 def test_a_role_that_may_not_try_indexes(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, n INT)")

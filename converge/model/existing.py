@@ -98,6 +98,8 @@ class OwnForeignKey:
     """Records of earlier versions do not have the actions."""
     grants: str = ""
     """Statements that let the role add it again; empty where it may."""
+    object: str = ""
+    """Its name in `Existing.shape`; records of earlier versions do not have it."""
 
     @property
     def remove(self) -> str:
@@ -217,6 +219,16 @@ class Existing:
         """The foreign keys on or to some tables, given by their quoted names."""
         return tuple(key for key in self.foreign_keys if key.table in tables or key.parent in tables)
 
+    def shape_after(self, statements: Container[str]) -> Mapping[str, str]:
+        """The shape that a plan's statements leave: keys that they add and do not validate are NOT VALID."""
+        shape = dict(self.shape)
+        for key in self.foreign_keys:
+            added = ";\n".join(key.restore) in statements
+            if key.object and key.validate and added and key.validate not in statements:
+                facts = json.loads(shape[key.object]) | {"definition": f"{key.definition} NOT VALID"}
+                shape[key.object] = text_of(facts)
+        return shape
+
     def set_aside(self, tables: Sequence[OwnTable]) -> tuple[list[str], list[str], list[str]]:
         """The tables to lock before the foreign keys and triggers of these tables are removed, the statements
         that remove them, and those that restore them: keys check new rows again, old ones are not validated.
@@ -233,6 +245,11 @@ class Existing:
             *(statement for key in keys for statement in key.restore),
         ]
         return list(dict.fromkeys(locked)), remove, restore
+
+
+def text_of(facts: Mapping[str, Any]) -> str:
+    """What the shape has of an object."""
+    return json.dumps(facts, sort_keys=True, ensure_ascii=False)
 
 
 def _spelled(name: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from converge.types.collations import counterpart, ignores_case
 
 # An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.
 BTREE_BYTES = 2600
+UNCHECKED = "is created NOT VALID: existing rows are not checked"
 _OTHER_BYTES = 16
 _ACTIONS = {"CASCADE", "SET NULL", "RESTRICT", "NO ACTION"}
 
@@ -249,10 +250,9 @@ def updates_nothing(table: Table, key: ForeignKey) -> bool:
 def note_orphans(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
     """Findings about rows without a parent, and about a key that does not look for them."""
     name = f"{table.name}.{key.name}"
-    unchecked = "is created NOT VALID: existing rows are not checked"
     count, spelled = orphans(draft, table, key)
     if not checked and not (count and count.rows):
-        draft.find(Code.P043, name, unchecked)
+        draft.find(Code.P043, name, UNCHECKED)
         return
     words, ways = f"have no equal parent row in {key.parent}", []
     if spelled:
@@ -268,7 +268,7 @@ def note_orphans(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) 
             left_out = "\n".join(f"# {line}" for line in ("or, which is a loss:", *left_out.splitlines()))
         ways.append(left_out)
     else:
-        words += f"; the key {unchecked}"
+        words += f"; the key {UNCHECKED}"
     hint = "\n\n".join(ways)
     draft.find_rows(Code.V030, name, table, count, words, hint, severity="block" if checked else "lossy")
 

@@ -8,7 +8,6 @@ tables, views and sequences have alike stands in ``relation_setup.sql``.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from converge.model.definitions import Definition, Definitions
+from converge.model.existing import text_of
 from converge.postgres.query import rows as query_rows
 from converge.resources import sql
 
@@ -95,8 +95,7 @@ def shape_of(rows: Mapping[str, list[Row]]) -> dict[str, str]:
 
 
 def _text(facts: Mapping[str, Any]) -> str:
-    told = {key: value for key, value in facts.items() if key not in _NAMING}
-    return json.dumps(told, sort_keys=True, ensure_ascii=False)
+    return text_of({key: value for key, value in facts.items() if key not in _NAMING})
 
 
 def read_definitions(

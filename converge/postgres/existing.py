@@ -127,8 +127,7 @@ def _foreign_keys(rows: list[Row]) -> Iterator[OwnForeignKey]:
             facts["name"], pg_name(facts["schema"], facts["table"]), tuple(load["columns"]),
             pg_name(*load["parent"]), tuple(load["parent columns"]), definition,
             definition == facts["definition"], facts.get("comment", ""), load["partitioned"],
-            "not enforced by" in row.facts, load["on delete"], load["on update"],
-            load["grants"],
+            "not enforced by" in row.facts, load["on delete"], load["on update"], load["grants"], row.name,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from converge.codes import Code
-from converge.model.existing import Existing, OwnForeignKey, difference
+from converge.model.existing import OwnForeignKey, difference
 from converge.model.finding import Finding
 from converge.model.plan import Plan
 from converge.model.recorded import READER, Made
@@ -37,11 +37,11 @@ _HINT = "undo the change; or run it as a revision by `converge migrations run`, 
 
 
 def record_schema(
-    connection: psycopg.Connection[Any], plan: Plan, run: int, existing: Existing | None
+    connection: psycopg.Connection[Any], plan: Plan, run: int, loaded: Mapping[str, str] | None
 ) -> Made:
-    """Keeps what the run has made in the ledger; in load mode that is what the schema was before."""
-    if existing is not None:
-        objects = existing.shape
+    """Keeps what the run has made in the ledger; in load mode that is the shape that was to be left."""
+    if loaded is not None:
+        objects = loaded
     else:
         there = objects_there(connection, run)
         objects = {
@@ -96,17 +96,12 @@ def unchecked_keys(
     connection: psycopg.Connection[Any], plan: Plan, made: Made | None
 ) -> Sequence[OwnForeignKey]:
     """Foreign keys that epochs have left unchecked, and that were valid when the run ended."""
-    query = (
-        "SELECT format('constraint %%I on %%I.%%I', conname, nspname, relname) FROM pg_constraint c "
-        "JOIN pg_class t ON t.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace "
-        "WHERE conrelid = to_regclass(%s) AND conname = %s"
-    )
     objects = made.objects if made else {}
     return [
         key
         for key in read_existing(connection, plan.schema).foreign_keys
         if not key.validated
-        for text in [objects.get(value(connection, query, (key.table, key.name)))]
+        for text in [objects.get(key.object)]
         if text and json.loads(text).get("definition") == key.definition
     ]
 

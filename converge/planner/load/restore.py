@@ -13,7 +13,7 @@ from converge.model.finding import Severity
 from converge.model.table_plan import Rows
 from converge.model.words import counted, said
 from converge.planner.draft import MANY, Draft
-from converge.planner.keys import BTREE_BYTES, note_orphans
+from converge.planner.keys import BTREE_BYTES, UNCHECKED, note_orphans
 from converge.planner.load.constraints import partly_null
 from converge.planner.load.match import Loading, Match
 from converge.postgres.saved import is_whole, merge, save
@@ -77,6 +77,8 @@ def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
         )  # fmt: skip
     if seen is not None and draft.has(table.name, *seen.columns):
         note_orphans(draft, table, seen, checked=checked)
+    elif not checked:
+        draft.find(Code.P043, f"{table.name}.{key.name}", UNCHECKED)
     return checked
 
 
