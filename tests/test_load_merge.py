@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support import converge, mysql, postgres
 
 OWN = """
@@ -197,3 +198,27 @@ def test_rows_that_are_merged_are_not_loaded_again(databases: tuple[str, str], t
     assert ran.code == 3 and "error[T019]" in ran.err, ran.err
     assert converge("recover", "--target", target, "--yes").code == 0
     assert postgres(target, "SELECT * FROM role ORDER BY id") == [(2, "two"), (9, "nine")]
+
+
+@pytest.mark.parametrize("tables", ["category", "*"])
+def test_truncate_leaves_rows_that_are_merged(
+    databases: tuple[str, str], tmp_path: Path, tables: str
+) -> None:
+    source, target = databases
+    make = (
+        "CREATE TABLE category (id INT PRIMARY KEY, name VARCHAR(9)); CREATE TABLE item (id INT PRIMARY KEY);"
+    )
+    mysql(source, make + "INSERT INTO category VALUES (1, 'source'); INSERT INTO item VALUES (1)")
+    postgres(target, make + "INSERT INTO category VALUES (1, 'target'), (900, 'seed')")
+    postgres(target, "INSERT INTO item VALUES (7)")
+    (tmp_path / "map.toml").write_text(f'[[table]]\nmatch = {{ table = "{tables}" }}\nrows = "merge"\n')
+    how = ("--mode", "load", "--map", str(tmp_path / "map.toml"), "--source", source, "--target", target)
+    asked = converge("migrate", *how, "--truncate")
+    if tables == "category":
+        assert asked.code == 2 and "item" in asked.err and "category" not in asked.err, asked.err
+        ran = converge("migrate", *how, "--truncate", "--yes")
+    else:  # nothing to remove, nothing to ask
+        ran = asked
+    assert ran.code == 0, ran.err
+    assert postgres(target, "SELECT * FROM category ORDER BY 1") == [(1, "source"), (900, "seed")]
+    assert postgres(target, "SELECT id FROM item ORDER BY 1") == [(1,)] + [(7,)] * (tables == "*")

@@ -284,7 +284,11 @@ clear_options = group(
         is_flag=True,
         help="create mode: drop the planned tables and create them again (never CASCADE)",
     ),
-    click.option("--truncate", is_flag=True, help="load mode: empty the loaded tables first (never CASCADE)"),
+    click.option(
+        "--truncate",
+        is_flag=True,
+        help="load mode: empty the loaded tables first, but not those that are merged (never CASCADE)",
+    ),
     click.option("--strict", is_flag=True, help="stop when a rule of a map matches nothing"),
     gather=_clearing,
 )

@@ -200,10 +200,12 @@ def _mentioned(view: View) -> set[str]:
         return set()
 
 
-def filled_tables(inputs: Inputs) -> list[str]:
-    """The target's tables that get rows: all that the plan makes, or those whose rows no map keeps."""
+def cleared_tables(inputs: Inputs) -> list[str]:
+    """The target's tables whose rows --recreate or --truncate removes: those that no map keeps or merges."""
     draft = Draft(inputs)
-    kept = {one.name for one in draft.taken if setting(draft.map.for_table(one), "rows")[0] == "target"}
+    kept = {
+        one.name for one in draft.taken if setting(draft.map.for_table(one), "rows")[0] in ("target", "merge")
+    }
     return [
         target
         for source, target in draft.targets.items()

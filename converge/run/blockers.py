@@ -16,7 +16,7 @@ from converge.model.quote import pg_name
 from converge.model.recovery import Approve, Removal
 from converge.model.words import counted
 from converge.planner.inputs import Inputs
-from converge.planner.plan import filled_tables, own_names
+from converge.planner.plan import cleared_tables, own_names
 from converge.postgres.following import cut_over_at, require_not_cut_over
 from converge.postgres.lock import require_free
 from converge.postgres.privileges import require_locks, require_owned
@@ -59,12 +59,12 @@ def check_target(
         require_not_cut_over(target, inputs.schema, there, resumed)
     loading = inputs.evidence.existing is not None
     if loading and clears:
-        require_locks(target, inputs.schema, filled_tables(inputs))
+        require_locks(target, inputs.schema, cleared_tables(inputs))
     if not loading and inputs.may_hold_rows:
         require_owned(facts, own_names(inputs))
     if clears:
         require_free(target)  # what another run makes is not for us to remove
-    if clears and approve is not None and (held := rows_held(target, facts, filled_tables(inputs))):
+    if clears and approve is not None and (held := rows_held(target, facts, cleared_tables(inputs))):
         since = cut_over_at(target, inputs.schema, there) or ""
         approve(Removal("empty" if loading else "drop", str(inputs.target), held, since))
 
@@ -131,16 +131,17 @@ def rows_held(
 
 
 def empty(target: psycopg.Connection[Any], plan: Plan) -> None:
-    """--truncate in load mode: removes the rows of all loaded tables at once, and no others.
+    """--truncate in load mode: removes the rows of all loaded tables at once, but for those that are merged.
 
     Their foreign keys, and those to them, go first, and triggers are switched off, as the plan says.
     """
-    names = ", ".join(pg_name(plan.schema, table.target) for table in plan.tables)
+    names = [pg_name(plan.schema, table.target) for table in plan.tables if table.rows != "merge"]
     with target.transaction():
         for statement in plan.statements:
             if statement.phase == "shared":
                 target.execute(statement.sql.encode())
-        target.execute(f"TRUNCATE {names}".encode())
+        if names:
+            target.execute(f"TRUNCATE {', '.join(names)}".encode())
 
 
 def drop(target: psycopg.Connection[Any], plan: Plan) -> None:

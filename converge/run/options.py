@@ -73,7 +73,7 @@ class Options(Checked):
     recreate: bool = False
     """In create mode: drop the tables that the plan makes, where they exist, and make them again."""
     truncate: bool = False
-    """In load mode: empty the tables that are loaded."""
+    """In load mode: empty the tables that are loaded, but for those that are merged."""
     strict: bool = False
     """A rule of a map that matches nothing blocks."""
     scan: bool = True

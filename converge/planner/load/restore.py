@@ -252,8 +252,8 @@ def note_full(draft: Draft, loading: Loading) -> None:
         draft.find(
             Code.L010, draft.schema,
             said(len(full), f"have {counted(rows, 'row')}, which would be duplicated", "table"),
-            "--truncate removes the rows of all loaded tables\n# or, for each table, in a map:\n"
-            + entry("table", {"table": "…"}, *_WAYS),
+            "--truncate removes the rows of all loaded tables that are not merged\n"
+            "# or, for each table, in a map:\n" + entry("table", {"table": "…"}, *_WAYS),
             evidence=f"all rows are equal to the source's in {equal} of them: {', '.join(full)}",
         )  # fmt: skip
         return
@@ -262,7 +262,7 @@ def note_full(draft: Draft, loading: Loading) -> None:
             Code.L010, name,
             f"the target's table has {counted_rows(own)}, which would be duplicated or would be in the way",
             entry("table", literally(table=name), *_WAYS)
-            + "\n# or --truncate, which removes the rows of all loaded tables",
+            + "\n# or --truncate, which removes the rows of all loaded tables that are not merged",
             evidence=_words(draft, name),
         )  # fmt: skip
 
