@@ -112,7 +112,6 @@ def test_what_cannot_be_written_is_named(postgres_175: Server, new_postgres_data
 
 
 EXTENSIONS = """
-CREATE SCHEMA apart;
 CREATE EXTENSION citext SCHEMA apart;
 CREATE EXTENSION cube;
 CREATE EXTENSION earthdistance;
@@ -123,9 +122,13 @@ CREATE FUNCTION secret() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN crypt(''
 """
 
 
-def test_extensions_come_when_they_are_used(postgres_175: Server, new_postgres_database: NewDatabase) -> None:
+@pytest.mark.parametrize("place", ["apart", "pg_catalog"])  # where converge makes citext
+def test_extensions_come_when_they_are_used(
+    postgres_175: Server, new_postgres_database: NewDatabase, place: str
+) -> None:
     wanted, empty = new_postgres_database(postgres_175), new_postgres_database(postgres_175)
-    postgres(wanted, EXTENSIONS)
+    there = "" if place == "pg_catalog" else "CREATE SCHEMA apart;"
+    postgres(wanted, there + EXTENSIONS.replace("apart", place))
     # What they have brought is theirs, as earthdistance's domain with its constraints. Nothing uses hstore.
     assert set(defined(wanted).objects) == {
         "extension citext", "extension cube", "extension earthdistance", "extension pgcrypto",

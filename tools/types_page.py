@@ -33,6 +33,10 @@ many microseconds. `character(n)` pads with spaces, and does not tell them from 
 becomes `jsonb` is parsed, `json` keeps it. MySQL's JSON ends at a nesting of 100 and at the range of a
 double; a deeper text stops the scan. `numeric` has no -0, so -0.0 arrives as 0.
 
+A type of an extension has it made where the database lacks it: PostGIS in `public`, `citext` in
+`pg_catalog`, where every session finds its operators. One that is there stays where it is; with `citext` in
+another schema, such as `public`, views and triggers that compare its columns are listed, not translated.
+
 | MySQL | PostgreSQL |
 |---|---|
 """

@@ -114,15 +114,20 @@ def make(definition: Definition, parts: Sequence[Definition]) -> Iterator[str]:
         elif "comment" not in facts:
             yield f"COMMENT ON {named(definition)} IS NULL"
         return
-    if kind == "extension" and facts["schema"] != PUBLIC and not definition.needs:
-        # It is neither the usual schema nor the one that is described.
+    if kind == "extension" and not _everywhere(facts["schema"]) and not definition.needs:
+        # It is neither a schema of every database nor the one that is described.
         yield f"CREATE SCHEMA IF NOT EXISTS {facts['schema']}"
     yield _create(definition, parts)
 
 
-def _create(definition: Definition, parts: Sequence[Definition]) -> str:
-    facts = definition.facts
-    match definition.kind:
+def _everywhere(schema: str) -> bool:
+    """Whether each database has it: pg_catalog among those that nobody may make."""
+    return schema == PUBLIC or schema.startswith("pg_")
+
+
+def _create(it: Definition, parts: Sequence[Definition]) -> str:
+    facts = it.facts
+    match it.kind:
         case "extension":
             return f"CREATE EXTENSION IF NOT EXISTS {pg_name(facts['name'])} WITH SCHEMA {facts['schema']}"
         case "enum":
