@@ -377,6 +377,33 @@ def test_limits_that_the_types_of_the_target_do_not_have(
     assert postgres(target, "SELECT gross::text FROM item WHERE stock = 5") == [("0.13",)]
 
 
+def test_digits_of_a_float_that_the_target_shows(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE item (id INT PRIMARY KEY, price FLOAT(7,2), free FLOAT, same FLOAT(7,2), half DOUBLE)",
+    )
+    mysql(source, "INSERT INTO item VALUES (1, 19.99, 19.99, 19.99, 19.99)")
+    columns = "price float8, free float8, same real, half float8"
+    postgres(target, f"CREATE TABLE item (id int PRIMARY KEY, {columns})")
+    ends = ("--mode", "load", "--source", source, "--target", target, "--json")
+    planned = converge("plan", *ends)
+    (told,) = (one for one in planned.json["findings"] if one["code"] == "F013")
+    assert told["severity"] == "note" and told["message"].endswith(
+        "1.1 as 1.100000023841858: item.price, item.free"
+    )
+    entry, statement = told["hint"].split("\n# a migration of the application instead: ")
+    map_ = tmp_path / "map.toml"
+    map_.write_text(entry)
+    assert "ROUND({}, 2)" in entry and entry.count("[[column]]") == 1
+    postgres(target, statement)
+    ran = converge("migrate", *ends, "--map", str(map_))
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert [one["code"] for one in ran.json["findings"] if one["code"] in ("F013", "V162")] == []
+    rows = "SELECT price::text, free::text, same::text, half::text FROM item"
+    assert postgres(target, rows) == [("19.99",) * 4]
+
+
 _ROUNDED = """
 CREATE TABLE item (id int PRIMARY KEY, net double(8,2), gross double(8,2), tax double(8,2), free double(8,2),
   twice double AS (gross * 2) STORED, CONSTRAINT some CHECK (tax + 1 > 1));

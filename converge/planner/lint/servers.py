@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from sqlglot import exp
 
 from converge.codes import Code
+from converge.mapping.rules import setting
 from converge.model.catalog import Column, Table
 from converge.model.quote import my_name, pg_name, pg_text
 from converge.planner.decision import column_entry
@@ -31,6 +32,7 @@ def note_servers(draft: Draft, tables: Sequence[Table]) -> None:
     padded = "char(n) is padded with spaces, which MySQL removes when it reads"
     _note_types(draft, tables, Code.F007, {"character", "char", "bpchar"}, padded, "text")
     _note_limits(draft, tables)
+    _note_digits(draft, tables)
     _note_order(draft, tables)
     _note_division(draft)
     _note_connections(draft)
@@ -92,6 +94,33 @@ def _note_limits(draft: Draft, tables: Sequence[Table]) -> None:
     if rounded:
         message = f"the target does not round to the digits of {', '.join(rounded)}"
         draft.find(Code.F013, draft.schema, message, "\n".join(rounded.values()))
+
+
+def _note_digits(draft: Draft, tables: Sequence[Table]) -> None:
+    """One finding for FLOAT columns whose type shows more than a float's digits.
+
+    A value is the same, 19.989999771118164, which MySQL and `real` show as 19.99.
+    """
+    names, entries, statements = list[str](), list[str](), list[str]()
+    for table in tables:
+        for plan in draft.tables[table.name].columns:
+            column = table.column(plan.source)
+            if column.type != "float" or plan.target_type not in ("double precision", "numeric"):
+                continue
+            if plan.generated or setting(draft.decisions.rules(table, column), "using")[0]:
+                continue
+            names.append(f"{table.name}.{column.name}")
+            if column.scale is not None:
+                entries.append(column_entry(table, column, round_line(column.scale)))
+            elif draft.loading is None:
+                entries.append(column_entry(table, column, 'to = "real"'))
+            else:
+                statement = retype(draft, table, column.name, "real")
+                statements.append(f"# a migration of the application instead: {statement}")
+    if names:
+        shown = "the target shows digits of FLOAT that MySQL does not, 1.1 as 1.100000023841858"
+        message = f"{shown}: {', '.join(names)}"
+        draft.find(Code.F013, draft.schema, message, "\n".join([*entries, *statements]))
 
 
 def _expressions(draft: Draft, table: Table) -> Iterator[str]:
