@@ -8,7 +8,8 @@ exit code. Callbacks get the events of `converge.model.event`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from functools import wraps
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from converge.codes import Code
 from converge.errors import BlockedError as BlockedError
@@ -17,6 +18,7 @@ from converge.errors import Interrupted as Interrupted
 from converge.errors import SourceError as SourceError
 from converge.errors import TargetError as TargetError
 from converge.errors import UsageError as UsageError
+from converge.errors import stopped
 from converge.following.cutover import cutover as _cutover
 from converge.following.follow import follow as _follow
 from converge.following.follow import require_followable as _require_followable
@@ -55,11 +57,29 @@ from converge.run.sync import sync as _sync
 from converge.run.verify import verify as _verify
 from converge.settings.variables import of_kind
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _public(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose arguments are checked, with Interrupted in place of KeyboardInterrupt."""
+    call = checked(function)
+
+    @wraps(function)
+    def calling(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise stopped(function.__name__) from None
+
+    return calling
+
+
 Address = str | Endpoint
 """``mysql://user:password@host:port/database`` or ``postgresql://…``."""
 
 
-@checked
+@_public
 def doctor(source: Address | None, target: Address | None, options: Options | None = None) -> Diagnosis:
     """Looks at the sides that are named: versions, privileges, settings, disk space; writes nothing.
 
@@ -72,7 +92,7 @@ def doctor(source: Address | None, target: Address | None, options: Options | No
     )
 
 
-@checked
+@_public
 def plan(
     source: Address,
     target: Address | None = None,
@@ -91,7 +111,7 @@ def plan(
         return since_last(prepared, None)
 
 
-@checked
+@_public
 def migrate(
     source: Address,
     target: Address,
@@ -112,7 +132,7 @@ def migrate(
     return result
 
 
-@checked
+@_public
 def sync(
     source: Address,
     target: Address,
@@ -130,13 +150,13 @@ def sync(
     return _sync(_source(source), _target(target), options or Options(), on_event, dry_run=dry_run)
 
 
-@checked
+@_public
 def require_followable(source: Address) -> None:
     """Raises SourceError where the source's log or its user's privileges do not let `follow` work."""
     _require_followable(_source(source))
 
 
-@checked
+@_public
 def follow(
     source: Address,
     target: Address,
@@ -166,7 +186,7 @@ def follow(
     return result
 
 
-@checked
+@_public
 def cutover(
     source: Address,
     target: Address,
@@ -186,7 +206,7 @@ def cutover(
     return _cutover(here, there, options or Options(), window or Window(), on_event, result)
 
 
-@checked
+@_public
 def migrate_several(
     moves: Sequence[Move],
     *,
@@ -205,7 +225,7 @@ def migrate_several(
     return _migrate_several(moves, on_event, parallel, [Merging(one) for one in merges])
 
 
-@checked
+@_public
 def verify(
     source: Address,
     target: Address,
@@ -227,7 +247,7 @@ def verify(
     return _verify(*ends, options or Options(), level, on_event, on_differences, repair)
 
 
-@checked
+@_public
 def verify_merge(merge: Merge, shards: Shards, selection: Selection | None = None) -> Result:
     """Compares the rows of merged tables with those that the merge has proven, and says where the shards have
     changed since.
@@ -237,7 +257,7 @@ def verify_merge(merge: Merge, shards: Shards, selection: Selection | None = Non
     return _compare(merge, shards, (selection or Selection()).takes)
 
 
-@checked
+@_public
 def recover(
     target: Address,
     schema: str | None = None,
@@ -253,7 +273,7 @@ def recover(
     return _recover(_target(target), schema, on_event, approve)
 
 
-@checked
+@_public
 def endpoint(url: str) -> Endpoint:
     """An address as `Move` and `Merge` take it. Raises UsageError."""
     return parse(url, origin="the address")

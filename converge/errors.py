@@ -77,6 +77,21 @@ class Interrupted(ConvergeError):
     exit_code = 130
 
 
+_STOPPED = {
+    "cutover": "converge status says whether the cutover was; converge cutover, again, goes on",
+    "rollback": "all rows go back, or none: converge rollback, again, goes on",
+    "sync": "all rows are replaced, or none: converge sync, again, goes on",
+    "verify": "converge verify; with --repair all rows are replaced, or none",
+}
+"""The next step after a stop."""
+
+
+def stopped(command: str | None = None) -> Interrupted:
+    """What KeyboardInterrupt is of a command that has no more to say of it."""
+    words = "stopped; both servers roll back what was open"
+    return Interrupted(words, code=Code.R130, hint=_STOPPED.get(command or ""))
+
+
 class Known(NamedTuple):
     """A driver's error that has a fix."""
 

@@ -16,6 +16,7 @@ from conftest import NewDatabase
 from support import ENVIRONMENT, mysql, postgres
 
 import converge
+from converge.model.event import PhaseStarted
 from converge.sandbox import Server
 
 EXAMPLES = re.findall(r"```python\n(.*?)```", Path("docs/api.md").read_text("utf-8"), re.DOTALL)
@@ -61,6 +62,24 @@ def test_the_result_of_a_run_that_fails_can_be_read(databases: tuple[str, str]) 
         converge.migrate(source, target, result=result)
     assert result.verdict == "blocked" and result.exit_code == 3
     assert [finding.code for finding in result.findings if finding.severity == "block"] == ["T005"]
+
+
+@pytest.mark.parametrize("phase", ["plan", "scan", "create"])
+def test_a_keyboard_interrupt_is_an_error_with_a_code(databases: tuple[str, str], phase: str) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE item (id INT PRIMARY KEY, made DATE)")
+
+    def stop(event: converge.Event) -> None:
+        if event == PhaseStarted(phase, getattr(event, "units", 0)):
+            raise KeyboardInterrupt
+
+    result = converge.Result("migrate", "here", "there")
+    with pytest.raises(converge.Interrupted) as raised:
+        converge.migrate(source, target, on_event=stop, result=result)
+    assert (raised.value.code, raised.value.exit_code, result.verdict) == ("R130", 130, "interrupted")
+    if phase == "scan":
+        with pytest.raises(converge.Interrupted):
+            converge.plan(source, target, on_event=stop)
 
 
 def test_threads_migrate_side_by_side(

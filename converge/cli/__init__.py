@@ -21,7 +21,7 @@ from click.shell_completion import CompletionItem
 
 from converge import __version__
 from converge.codes import Code
-from converge.errors import ConvergeError, Interrupted, UsageError, did_you_mean
+from converge.errors import ConvergeError, UsageError, did_you_mean, stopped
 from converge.report.errors import error_json, error_text, without_passwords
 from converge.report.text import TO_PASTE
 from converge.report.words import visible
@@ -30,13 +30,6 @@ from converge.signals import Stopping
 _BUG = 70
 # What a full disk, a quota or a limit says to a writer, and a terminal that is gone.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_STOPPED = {
-    "cutover": "converge status says whether the cutover was; converge cutover, again, goes on",
-    "rollback": "all rows go back, or none: converge rollback, again, goes on",
-    "sync": "all rows are replaced, or none: converge sync, again, goes on",
-    "verify": "converge verify; with --repair all rows are replaced, or none",
-}
-"""The next step after a stop."""
 COMMANDS = (
     "init", "doctor", "plan", "explain", "migrate", "worker", "pause", "continue", "sync", "follow",
     "cutover", "verify", "rollback", "status", "recover", "report", "migrations", "backfill", "audit",
@@ -63,7 +56,7 @@ class _Context(click.Context):
         try:
             code = super().invoke(*args, **kwargs)
         except (click.exceptions.Abort, KeyboardInterrupt):
-            raise _interrupted(self.info_name) from None
+            raise stopped(self.info_name) from None
         if self.obj is not None and not isinstance(self.command, click.Group):
             self.obj.end()
         return code
@@ -162,12 +155,7 @@ def run(arguments: list[str]) -> int:
         return _run(arguments, stopping)
     except (click.exceptions.Abort, KeyboardInterrupt):
         stopping.end()
-        return _said(_interrupted(), arguments)
-
-
-def _interrupted(command: str | None = None) -> Interrupted:
-    words = "stopped; both servers roll back what was open"
-    return Interrupted(words, code=Code.R130, hint=_STOPPED.get(command or ""))
+        return _said(stopped(), arguments)
 
 
 def _run(arguments: list[str], stopping: Stopping) -> int:

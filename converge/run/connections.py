@@ -86,8 +86,10 @@ def connect_source(source: Endpoint) -> WatchedConnection:
 
 
 def result_or_error(action: Callable[[], T]) -> tuple[T | None, ConvergeError | None]:
-    """What the action gives, or the error that it ends in."""
+    """What the action gives, or the error that it ends in; not where the user stops it."""
     try:
         return action(), None
+    except Interrupted:
+        raise
     except ConvergeError as error:
         return None, error

@@ -327,6 +327,7 @@ def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
 
 def _stopped(current: _Attempt, options: MigrateOptions) -> BaseException:
     if not current.begun or options.thrown_away:
+        current.job.result.verdict = "interrupted"
         return KeyboardInterrupt()
     stopped = interrupted(options.common.mode)
     note(current.job.result, stopped)
