@@ -83,6 +83,7 @@ Address = str | Endpoint
 def doctor(source: Address | None, target: Address | None, options: Options | None = None) -> Diagnosis:
     """Looks at the sides that are named: versions, privileges, settings, disk space; writes nothing.
 
+    With both sides also what blocks a plan without a scan: what the source's rows hold is left to `plan`.
     A side that cannot be reached is a finding. Raises UsageError for a map that cannot be read.
     """
     if source is None and target is None:

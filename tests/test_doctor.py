@@ -13,6 +13,7 @@ from conftest import NewDatabase
 from jsonschema import ValidationError, validate
 from support import converge, mysql, postgres, relations
 
+from converge import api
 from converge.model.endpoint import parse
 from converge.model.facts import Disk, Setting
 from converge.mysql.capabilities import unsupported
@@ -132,6 +133,17 @@ def test_one_side_alone(source: str, target: str) -> None:
     assert (ran.code, ran.json["source"]) == (0, {})
     ran = converge("doctor")
     assert (ran.code, "error[U001]" in ran.err) == (2, True)
+
+
+def test_the_function_is_the_command(source: str, target: str) -> None:
+    """Neither looks at rows, so what they hold is left to the plan."""
+    mysql(source, "INSERT INTO note VALUES (2, 0x6100)")
+    found = api.doctor(source, target)
+    ran = converge("doctor", "--source", source, "--target", target, "--json")
+    assert (ran.code, found.exit_code, found.verdict) == (0, 0, "ready")
+    told = [(one["severity"], one["code"], one["object"]) for one in ran.json["findings"]]
+    assert [(one.severity, one.code, one.object) for one in found.findings] == told
+    assert api.plan(source, target).blocks
 
 
 def test_a_side_that_fails_does_not_hide_the_other(source: str, target: str) -> None:

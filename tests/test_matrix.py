@@ -242,6 +242,17 @@ def test_a_name_that_a_version_does_not_know_is_found_in_load_mode(
     assert 'column "system_user" does not exist' in blocks[0]["message"]
 
 
+def test_rows_in_the_way_turn_the_plan_red(source: str, four: list[str], tmp_path: Path) -> None:
+    """And not `compatibility`, which is about the servers."""
+    mysql(source, "INSERT INTO item VALUES (4, 'one', 7)")
+    own = tmp_path / "target.sql"
+    own.write_text(TARGET.replace("name varchar(20)", "name varchar(20) UNIQUE CHECK (name <> 'zwei')"))
+    ran = matrix(source, four[3:], "--mode", "load", "--target-sql", str(own))
+    assert ran.code == 1, ran.err
+    (cell,) = ran.json["cells"]
+    assert (states(cell)["compatibility"], states(cell)["plan"]) == ("green", "red")
+
+
 def test_a_check_that_does_not_hold_on_one_version(source: str, four: list[str], tmp_path: Path) -> None:
     """Its rows arrived, and are compared with the others'."""
     map_ = tmp_path / "own.toml"

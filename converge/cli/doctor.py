@@ -52,7 +52,7 @@ def command(
     """
     require_ending("--html", html, ".html")
     require_ending("--md", md, ".md")
-    options = replace(options, mode=mode, maps=maps, scan=False)
+    options = replace(options, mode=mode, maps=maps)
     parts: list[tuple[str, Document]] = []
 
     chosen = databases(where, source="known", target="known")

@@ -85,7 +85,7 @@ def command(
     emit(Said(f"{', '.join(others)} and {last} are written; both servers are checked"))
     # By what was written, as every later command.
     (chosen,) = databases(Where(), source="known", target="known")
-    found = api.doctor(*chosen.known, options_of(chosen, Options(scan=False)))
+    found = api.doctor(*chosen.known, options_of(chosen, Options()))
     following = "converge doctor" if found.exit_code else "converge plan"
     if as_json:
         document = doctor_json(found) | {"command": "init", "files": [*texts], "next": following}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 
 from converge.errors import ConvergeError
 from converge.mapping.read import load
@@ -31,7 +32,7 @@ from converge.run.prepare import prepare
 
 
 def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options) -> Diagnosis:
-    """Reads what is to be known of the sides that are named. Writes nothing.
+    """Reads what is to be known of the sides that are named, but for rows. Writes nothing.
 
     Raises UsageError for a map that is not there or means nothing.
     """
@@ -78,7 +79,7 @@ def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options)
 
 def _blocks(source: Endpoint, target: Endpoint | None, options: Options) -> tuple[Finding, ...]:
     """What would stop a run as a plan without a scan sees it: doctor, plan and migrate find the same."""
-    with prepare(source, target, options, silent) as prepared:
+    with prepare(source, target, replace(options, scan=False), silent) as prepared:
         return prepared.plan.blocks
 
 
