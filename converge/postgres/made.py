@@ -20,7 +20,6 @@ from converge.postgres.catalog import shape_now
 from converge.postgres.existing import read_existing
 from converge.postgres.following import Following
 from converge.postgres.next_values import sequence_values, too_low
-from converge.postgres.query import value
 from converge.postgres.recorded import objects_there, record_made, runs_with_tables
 
 _TUNING = frozenset(

@@ -125,9 +125,9 @@ def _everywhere(schema: str) -> bool:
     return schema == PUBLIC or schema.startswith("pg_")
 
 
-def _create(it: Definition, parts: Sequence[Definition]) -> str:
-    facts = it.facts
-    match it.kind:
+def _create(definition: Definition, parts: Sequence[Definition]) -> str:
+    facts = definition.facts
+    match definition.kind:
         case "extension":
             return f"CREATE EXTENSION IF NOT EXISTS {pg_name(facts['name'])} WITH SCHEMA {facts['schema']}"
         case "enum":
