@@ -601,6 +601,8 @@ LOUD = (
      "INSERT INTO t VALUES (1, '1'), (2, '\"\\\\u0000\"')"),
     ("no_unicode", "CREATE TABLE t (id INT PRIMARY KEY, c TEXT CHARACTER SET gbk)",
      "INSERT INTO t VALUES (1, '?'), (2, x'41A2A0')"),
+    ("no_thai", "CREATE TABLE t (id INT PRIMARY KEY, c TEXT CHARACTER SET tis620)",
+     "INSERT INTO t VALUES (1, '?'), (2, x'41A0')"),
     ("eight_bits", "CREATE TABLE t (id INT PRIMARY KEY, c TEXT CHARACTER SET ascii)",
      "INSERT INTO t VALUES (1, '?'), (2, x'41C3A9')"),
     ("a_mark", "CREATE TABLE t (id INT PRIMARY KEY, c TEXT CHARACTER SET ascii)",

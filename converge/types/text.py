@@ -1,8 +1,8 @@
 """CHAR, VARCHAR and the TEXT types: the same code points, '' and NULL kept apart.
 
-MySQL turns a character that has no Unicode mapping (GBK 0xA2A0, ASCII 0xFF) into '?', and a text that is no
-Unicode at all (UCS-2 0xD800) into NULL, without a word. Such a value is read as one that the target
-refuses, and compared as one that it cannot hold, where no policy says otherwise.
+MySQL turns a character that has no Unicode mapping into '?' (GBK 0xA2A0, ASCII 0xFF) or U+FFFD (BIG5 0xA15A),
+and a text that is no Unicode at all (UCS-2 0xD800) into NULL, without a word. Such a value is read as one
+that the target refuses, and compared as one that it cannot hold, where no policy says otherwise.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from converge.types.traps import Trap
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 # Character sets all of whose bytes have a Unicode mapping.
 _MAPPED = frozenset({"latin1"})
+_REPLACED = frozenset({"big5", "tis620"})
+"""Character sets without U+FFFD, some of whose codes MySQL turns into it (tried, as `SEVERAL_CODES`)."""
+_REPLACEMENT = "_utf8mb4 X'EFBFBD'"
 SEVERAL_CODES = frozenset({"armscii8", "big5", "cp932", "eucjpms", "sjis", "tis620", "ujis"})
 """Character sets of which several characters become the same one of Unicode: of cp932 both 0x81CA and 0xFA54
 are U+FFE2 (tried, all codes of one and two bytes of all sets)."""
@@ -87,13 +90,19 @@ def _kept(column: Column) -> str:
     if column.charset == "ascii":
         # UTF-8 has the same bytes, but for those above 0x7F. REPLACE would cost two to three times as much.
         return f"IFNULL({as_bytes(text)}={as_bytes(name)},0)"
-    return f"IFNULL(CHAR_LENGTH(REPLACE({text},'?',''))=CHAR_LENGTH(REPLACE({name},'?','')),0)"
+    mapped = f"REPLACE({text},'?','')"
+    if column.charset in _REPLACED:
+        mapped = f"REPLACE({mapped},{_REPLACEMENT},'')"
+    return f"IFNULL(CHAR_LENGTH({mapped})=CHAR_LENGTH(REPLACE({name},'?','')),0)"
 
 
 def _unmapped(value: Value) -> Trap:
     name = my_name(value.column.name)
     # Text that is no Unicode at all is cut there, or becomes NULL, on the way.
-    marked = f"RPAD(IFNULL(CONVERT({name} USING utf8mb4),''),CHAR_LENGTH({name}),'?')"
+    text = f"CONVERT({name} USING utf8mb4)"
+    if value.column.charset in _REPLACED:
+        text = f"REPLACE({text},{_REPLACEMENT},'?')"
+    marked = f"RPAD(IFNULL({text},''),CHAR_LENGTH({name}),'?')"
     where = f"{name} IS NOT NULL AND NOT {_kept(value.column)}"
     return Trap("unmapped", where, {"question_mark": marked})
 
