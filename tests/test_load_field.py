@@ -435,3 +435,63 @@ def test_only_a_default_that_is_the_next_value_is_numbering(databases: tuple[str
     assert (ran.json["verdict"], len(found(ran, "P158"))) == ("verified", 1)
     # What the run itself has declared is no difference.
     assert converge("verify", "--source", source, "--target", target, "--json").json["verdict"] == "verified"
+
+
+def test_a_unique_key_that_ignores_case_is_asked_about(databases: tuple[str, str]) -> None:
+    """Devise's index on lower(email), of rows that are not deleted, too; other expressions are not asked."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE u (id INT PRIMARY KEY, org INT, email VARCHAR(50), nick CHAR(9), gone DATETIME) "
+        "COLLATE utf8mb4_bin; INSERT INTO u VALUES (1, 1, 'É@x.org', 'a', NULL), "
+        "(2, 1, 'é@X.org', 'A', NULL), (3, 2, 'é@x.org', NULL, '2024-01-01'), (4, 1, NULL, NULL, NULL), "
+        "(5, 1, NULL, NULL, NULL)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE u (id int PRIMARY KEY, org int, email varchar(50), nick text, gone timestamp);"
+        "CREATE UNIQUE INDEX whole ON u (lower(email)); CREATE UNIQUE INDEX nicks ON u (org, upper(nick));"
+        "CREATE UNIQUE INDEX live ON u (org, lower(email)) WHERE gone IS NULL;"
+        "CREATE UNIQUE INDEX dead ON u (lower(email)) WHERE gone IS NOT NULL;"
+        "CREATE UNIQUE INDEX other ON u (lower(btrim(email)))",
+    )
+    ran = plan(source, target)
+    assert {one["object"]: one["evidence"] for one in found(ran, "L007")} == {
+        "u.whole": "rows id 1, 2, 3", "u.nicks": "rows id 1, 2", "u.live": "rows id 1, 2",
+    }  # fmt: skip
+    assert [one["message"] for one in found(ran, "L007") if one["object"] == "u.live"] == [
+        "2 rows have the same org, lower(email) as others, which the target's unique key refuses"
+    ]
+    assert [one["object"] for one in found(ran, "L012")] == ["u.other"]
+    mysql(source, "UPDATE u SET email = id, nick = id WHERE email IS NOT NULL")
+    postgres(target, "DROP INDEX other")
+    ran = load(source, target)
+    assert (ran.json["verdict"], found(ran, "L012")) == ("verified", [])
+
+
+@pytest.mark.parametrize(
+    ("source_key", "target_key", "serves"),
+    [
+        ("(LOWER(name))", "lower(name)", True),
+        ("(LOWER(name)), n", "n, lower(name)", True),
+        ("(UPPER(name))", "upper(name)", True),
+        ("(LOWER(name))", "upper(name)", False),
+        ("(LOWER(name))", "lower(name), n", False),
+        ("(LOWER(name))", "lower(name)) WHERE (n > 0", False),
+        ("(LOWER(name))", "lower(more)", False),
+        ("(LOWER(name))", "lower(left(name, 2))", False),
+        ("name, (LOWER(LEFT(more, 5)))", "lower(name)", True),
+    ],
+)
+def test_lower_of_a_column_is_compared(
+    databases: tuple[str, str], source_key: str, target_key: str, serves: bool
+) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(20), more VARCHAR(9), n INT, "
+        f"UNIQUE once ({source_key}))",
+    )
+    postgres(target, "CREATE TABLE t (id int PRIMARY KEY, name varchar(20), more text, n int)")
+    postgres(target, f"CREATE UNIQUE INDEX once ON t ({target_key})")
+    assert [one["object"] for one in found(plan(source, target), "L017")] == ([] if serves else ["t.once"])

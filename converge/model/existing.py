@@ -55,6 +55,8 @@ class OwnIndex:
     """Statements that put it back as it was, its comments included."""
     valid: bool = True
     """Whether queries use it, and it keeps rows apart; records of earlier versions do not say so."""
+    keys: tuple[str, ...] = ()
+    """Its key as the server prints it, expressions included; records of earlier versions have none."""
 
 
 @dataclass(frozen=True, slots=True)

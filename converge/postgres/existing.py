@@ -115,6 +115,7 @@ def _index(row: Row) -> OwnIndex:
     return OwnIndex(
         facts["name"], tuple(load["columns"]), load["unique"], load["primary"], load["distinct"],
         load["predicate"], load["method"], remove if load["movable"] else "", tuple(restore), load["valid"],
+        tuple(load["keys"]),
     )  # fmt: skip
 
 

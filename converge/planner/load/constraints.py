@@ -22,8 +22,8 @@ from converge.model.existing import OwnCheck, OwnForeignKey
 from converge.model.quote import my_text
 from converge.planner.draft import Draft
 from converge.planner.load.columns import column_conditions
-from converge.planner.load.match import Match
-from converge.planner.rows import BYTES, CITEXT, TargetValue, duplicates, parts_of, planned, unique_keys
+from converge.planner.load.match import Match, own_parts
+from converge.planner.rows import BYTES, CITEXT, Part, TargetValue, duplicates, parts_of, planned, unique_keys
 from converge.translate.context import Untranslatable, refuse_if
 from converge.translate.parse import filled
 from converge.types import TEXTS, TEXTUAL, base_name
@@ -75,7 +75,7 @@ def note_unique(draft: Draft, match: Match, table: Table) -> None:
     facts = draft.evidence.table(table.name)
     asked = list(_unique(draft, match, table))
     for index, search in asked:
-        listed = ", ".join(index.columns)
+        listed = ", ".join(map(str, index.parts))
         draft.find_rows(
             Code.L007, f"{table.name}.{index.name}", table, facts.found.get(search.name) if facts else None,
             f"have the same {listed} as others, which the target's unique key refuses",
@@ -133,15 +133,29 @@ def _unique(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, S
         covered = distinct and any(keys <= frozenset(index.columns) for keys in known)
         if not covered or any(way_out for _, way_out in parts):
             yield index, duplicates(table, parts, nulls_distinct=distinct)
-    for partial in match.own.indexes:
-        if not (partial.unique and partial.predicate and set(partial.columns) <= match.sources.keys()):
+    values = _arriving(draft, match, table)
+    for special in match.own.indexes:
+        if not (special.unique and (special.predicate or "" in special.columns)):
             continue
-        condition = on_source(partial.predicate, _arriving(draft, match, table))
-        if condition is not None:
-            columns = tuple(IndexPart(match.sources[name]) for name in partial.columns)
-            index = Index(partial.name, unique=True, kind="BTREE", parts=columns)
-            parts = parts_of(draft, table, index)
-            yield index, duplicates(table, parts, nulls_distinct=partial.nulls_distinct, only=condition)
+        parts = [part for part in own_parts(special) if part and part[1] in values]
+        condition = on_source(special.predicate, values) if special.predicate else "TRUE"
+        if condition is not None and len(parts) == len(special.columns):
+            keys = [_key(function, values[name]) for function, name in parts]
+            named = tuple(_named(function, match.sources[name]) for function, name in parts)
+            yield (
+                Index(special.name, unique=True, kind="BTREE", parts=named),
+                duplicates(table, keys, nulls_distinct=special.nulls_distinct, only=condition),
+            )
+
+
+def _key(function: str, value: TargetValue) -> Part:
+    # Letters of which only one server knows the other case are asked about too much, as those of citext are.
+    folded = f"{function.upper()}({value.text()})" if function else value.text()
+    return value.like.format(folded), value.way_out
+
+
+def _named(function: str, column: str) -> IndexPart:
+    return IndexPart(None, f"{function}({column})") if function else IndexPart(column)
 
 
 # ---- conditions of the target in MySQL's words ---------------------------------------------------------

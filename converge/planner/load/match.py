@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -13,6 +14,12 @@ from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart
 from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable
 from converge.planner.using import made_kind
 from converge.types import accepts, family_of, normal
+
+# lower((email)::text), and MySQL's lower(`email`).
+_FOLDED = re.compile(r'(lower|upper)\(\(?(?:(\w+)|"((?:[^"]|"")+)"|`((?:[^`]|``)+)`)\)?(?:::text)?\)')
+
+Part = tuple[str, str]
+"""What a key compares: `lower`, `upper` or nothing, of a column."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,22 @@ def _takes(table: Table, column: Column, own: OwnColumn, map_: Map) -> bool:
         return False
     made = made_kind(column, held_type(own), map_.for_column(table, column, identity=False))
     return accepts(made, held_type(own), own.labels)
+
+
+def folded(expression: str) -> Part | None:
+    """The part that is lower() or upper() of a column, as a server prints it; None for another expression."""
+    found = _FOLDED.fullmatch(expression)
+    if found is None:
+        return None
+    function, plain, quoted, ticked = found.groups("")
+    return function, plain or quoted.replace('""', '"') or ticked.replace("``", "`")
+
+
+def own_parts(index: OwnIndex) -> list[Part | None]:
+    """The parts of an index of the target; None for an expression of another kind."""
+    # Records of earlier versions have no keys.
+    printed = index.keys or index.columns
+    return [("", name) if name else folded(key) for name, key in zip(index.columns, printed, strict=True)]
 
 
 def held_type(own: OwnColumn) -> str:

@@ -21,7 +21,7 @@ from converge.planner.draft import Draft
 from converge.planner.keys import later_index, updates_nothing
 from converge.planner.load.columns import note_kinds, note_lacking, plan_own_column
 from converge.planner.load.constraints import note_checks, note_unique
-from converge.planner.load.match import Loading, Match, alike
+from converge.planner.load.match import Loading, Match, Part, alike, folded, own_parts
 from converge.planner.load.restore import counted_rows, kept, note_full, note_rows, plan_own_keys, rows_of
 from converge.planner.tables import note_namesakes, table_plan
 from converge.types.collations import ignores_case
@@ -300,7 +300,7 @@ def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, .
             _say(draft, "index", name, own.name, "the target's own key over the same columns")
         elif index.unique:
             message = f"unique in the source, but the target has no unique key on ({listed})"
-            over = [one.name for one in match.own.indexes if one.unique and "" in one.columns]
+            over = [one.name for one in match.own.indexes if one.unique and None in own_parts(one)]
             if over and any(part.expression for part in index.parts):
                 message += f"; its unique indexes over expressions are not compared: {', '.join(over)}"
             draft.left(Code.L017, "index", name, message)
@@ -323,16 +323,22 @@ def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | No
     unique one over fewer columns, which promises more; for one that is not unique, one that begins with its
     columns, or has its name: MySQL has no index over some rows (Airflow's idx_dag_run_queued_dags).
 
-    Expressions are not compared, and both sides name them '': UNIQUE ((lower(a))) would be any other.
+    Of expressions lower() and upper() of a column are compared, which also promise that the column is unique;
+    both sides name each of the others '': UNIQUE ((left(a, 2))) would be any other.
     """
-    whole = {name for name, part in zip(columns, index.parts, strict=True) if not part.prefix} - {""}
+    whole = set[Part | None]()
+    for name, part in zip(columns, index.parts, strict=True):
+        if name and not part.prefix:
+            whole |= {(function, name) for function in ("", "lower", "upper")}
+        elif part.expression and (fold := folded(part.expression)):
+            whole.add((fold[0], match.target(fold[1])))
     same = any(part.prefix for part in index.parts) and _prefixes(match, index, columns)
     for own in match.own.indexes:
         if not own.valid or (index.kind in _SEARCHES and own.method in ("btree", "hash")):
             continue
         if index.unique:
             equal = same and same.search(own.restore[0])
-            serves = own.unique and (bool(equal) or set(own.columns) <= whole)
+            serves = own.unique and (bool(equal) or {*own_parts(own)} <= whole)
         else:
             serves = "" not in columns and own.columns[: len(columns)] == columns
         if (serves and not own.predicate) or (own.name == index.name and not index.unique):

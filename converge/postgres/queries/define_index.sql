@@ -20,6 +20,8 @@ SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0,
                               FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(num, place)
                               LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num AND k.num <> 0
                              WHERE k.place <= i.indnkeyatts ORDER BY k.place),
+           'keys', ARRAY(SELECT pg_get_indexdef(i.indexrelid, place, false)
+                           FROM generate_series(1, i.indnkeyatts) place ORDER BY place),
            'unique', i.indisunique, 'primary', i.indisprimary,
            'distinct', coalesce(NOT (to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, true),
            'predicate', coalesce(pg_get_expr(i.indpred, i.indrelid), ''),
