@@ -70,7 +70,7 @@ def test_rejects_are_named_and_the_rest_arrives(arguments: list[str], tmp_path: 
     assert "The target refused 6 rows, which were left out; all else is equal" in report.read_text()
     assert b"70007".hex() in report.read_text()
     # Repaired in the source, they are loaded by the command that the run has named.
-    assert ran.json["next"].startswith("converge migrate --resume --source mysql://")
+    assert ran.json["next"].startswith("converge migrate --resume --on-bad-row reject --rejects /")
     mysql(source, "UPDATE kept SET number = 1 WHERE number > 32767")
     mysql(source, "UPDATE keyless SET number = 1 WHERE number > 32767")
     again = converge("migrate", *arguments, "--resume", "--rejects", str(file), "--json")
@@ -231,3 +231,28 @@ def test_a_table_that_sync_has_taken_out_of_the_run_goes_with_its_rejects(narrow
     ran = converge("migrate", *narrow, "--resume", "--json")
     assert (ran.code, ran.json["verdict"], ran.json["rejects"]) == (0, "verified", []), ran.err
     assert compare(source, target).equal
+
+
+def test_a_constraint_that_only_the_target_can_test(databases: tuple[str, str]) -> None:
+    """The plan has said that COPY, or the index, tests it; the error says so, and what else can be done."""
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, body VARCHAR(9), mail VARCHAR(9))")
+    mysql(source, "INSERT INTO t VALUES (1, ' ', 'a'), (2, 'b', 'b'), (3, 'c', 'B ')")
+    postgres(
+        target,
+        "CREATE TABLE t (id int PRIMARY KEY, mail text, body text);"
+        "ALTER TABLE t ADD CONSTRAINT filled CHECK (length(btrim(body)) > 0);"
+        "CREATE UNIQUE INDEX mails ON t (lower(btrim(mail)))",
+    )
+    arguments = ["migrate", "--source", source, "--target", target, "--mode", "load"]
+    ran = converge(*arguments)
+    assert ran.code == 5 and "error[D001]: t: PostgreSQL refuses rows" in ran.err and '"filled"' in ran.err
+    assert "foreseen by L013 t: COPY tests" in ran.err and "L012" not in ran.err
+    assert "--on-bad-row reject" in ran.err and f"converge migrate --truncate --source {source}" in ran.err
+    ran = converge(*arguments, "--resume", "--on-bad-row", "reject", "--max-rejects", "7")
+    assert ran.code == 5 and "error[D001]: t, index: PostgreSQL refuses rows" in ran.err, ran.err
+    assert "foreseen by L012 t.mails: is unique by an expression" in ran.err and "L013" not in ran.err
+    assert "then converge migrate --resume --on-bad-row reject --max-rejects 7 --source" in ran.err
+    mysql(source, "UPDATE t SET mail = 'c' WHERE id = 3")
+    ran = converge(*arguments, "--resume", "--on-bad-row", "reject", "--json")
+    assert (ran.json["verdict"], [one["key"] for one in ran.json["rejects"]]) == ("differs", ["id=1"])

@@ -16,6 +16,9 @@ _PLACES = frozenset(
     {"source", "dumps", "dump_database", "mysql_version", "target", "config", "names", "schema", "alembic"}
 )
 """Parameters that name databases, the schema there, and the revisions that they end with."""
+_REJECTS = frozenset({"on_bad_row", "max_rejects", "rejects_file"})
+_DECIDING = frozenset({"mode", "maps", "include", "exclude"})
+"""What a run that goes on has by itself, and one that begins anew has not."""
 _COMMAND = re.compile(r"\bconverge ((?:migrations |audit )?[a-z]+)((?: --[a-z-]+)*)")
 
 
@@ -48,7 +51,8 @@ def pasted(context: click.Context, text: str) -> str:
     def again(found: re.Match[str]) -> str:
         parameters = named(context, found[1])
         stated = set(found[2].split())
-        known = _PLACES & {one.name for one in parameters if not stated.intersection(one.opts)}
+        wanted = _PLACES | _REJECTS | (_DECIDING if stated & {"--recreate", "--truncate"} else set())
+        known = wanted & {one.name for one in parameters if not stated.intersection(one.opts)}
         words = shlex.join(given(context, known, parameters))
         flags = [name for one in parameters if getattr(one, "is_flag", False) for name in one.opts]
         first = " ".join(["converge", found[1], *takewhile(flags.__contains__, found[2].split())])

@@ -89,6 +89,13 @@ def explain(
             details=_details(error),
             hint="repair the value in the source",
         )
+    if is_bad_row(error):
+        return TargetError(
+            f"PostgreSQL refuses rows: {text}",
+            code=Code.D001,
+            details=_details(error),
+            hint="repair the rows in the source",
+        )
     return in_its_words(error, endpoint)
 
 
@@ -102,6 +109,11 @@ def in_its_words(error: psycopg.Error, endpoint: Endpoint | None) -> TargetError
 def is_of_value(error: psycopg.Error) -> bool:
     """Whether a value is refused, or a row for its size."""
     return error.sqlstate is not None and error.sqlstate.startswith(_VALUE)
+
+
+def is_bad_row(error: Exception) -> bool:
+    """Whether a row is at fault: data exceptions, violated constraints, limits; never a full disk."""
+    return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith((*_VALUE, "23"))
 
 
 def _names(endpoint: Endpoint | None, text: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied, Direction
 from converge.postgres.capabilities import older
 from converge.postgres.engine import ALEMBIC, DRIVER, address, users_engine, without_password
-from converge.postgres.errors import explain, in_its_words, is_of_value
+from converge.postgres.errors import explain, in_its_words, is_bad_row
 from converge.postgres.held import Relation
 from converge.postgres.shadow import is_temporary
 from converge.revisions.failures import failed, users_own
@@ -286,7 +286,7 @@ def _told(
 ) -> ConvergeError:
     place = endpoint if way is not None and way.at else None
     # A value that a revision's statement meets is none of the source's.
-    wrong = in_its_words(error, place) if is_of_value(error) else explain(error, place)
+    wrong = in_its_words(error, place) if is_bad_row(error) else explain(error, place)
     wrong.message = f"{at}: {wrong.message}"
     lacking, instead = older(statement, way.version) if way and way.version else ([], "")
     wrong.details = (*wrong.details, *lacking)

@@ -25,7 +25,7 @@ from converge.model.event import Advanced, Sink
 from converge.model.finding import Finding
 from converge.model.plan import Phase, Plan, Statement
 from converge.postgres.connect import connect
-from converge.postgres.errors import explain, in_its_words, is_of_value
+from converge.postgres.errors import explain, in_its_words, is_bad_row
 from converge.postgres.ledger import Ledger, Step, run_steps
 from converge.postgres.lock import BUILDER
 from converge.postgres.query import lock_room
@@ -224,7 +224,7 @@ class Builder:
             refusals = run_steps(connection, self._run, group)
         except psycopg.Error as error:
             # A value that a hook's statement refuses may be its own.
-            words = in_its_words if hook and is_of_value(error) else explain
+            words = in_its_words if hook and is_bad_row(error) else explain
             explained = words(error, self._target)
             explained.message = f"{first.object}, {first.phase}: {explained.message}"
             # A hook's own statements, without the path that is set around them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -106,6 +107,7 @@ def _run(job: Job) -> None:
             current.go()
             return
         except ConvergeError as error:
+            error.details = (*error.details, *_foreseen(error, job.result.findings))
             note(job.result, error)
             if current.run is not None and current.run.copy.done > most:
                 most = current.run.copy.done
@@ -310,13 +312,23 @@ def note(result: Result, error: ConvergeError) -> None:
         result.findings.append(Finding(error.code, "block", "", error.message, error.hint or "", details))
 
 
+def _foreseen(error: ConvergeError, findings: Iterable[Finding]) -> Iterator[str]:
+    """The plan's notes of constraints that only the target can test, and that the error names."""
+    named = re.findall('"([^"]+)"', error.message) if error.code == Code.D001 else ()
+    for one in findings:
+        tests = one.code == Code.L013 and any(f" {name}: " in one.message for name in named)
+        if tests or (one.code == Code.L012 and one.object.endswith(tuple(f".{name}" for name in named))):
+            yield f"foreseen by {one.code} {one.object}: {one.message}"
+
+
 def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
     if isinstance(error, UsageError) or error.code == Code.T012:
         return
     if error.code == Code.S011:
         ways = ""
     elif error.code.startswith("D"):
-        ways = f"{RESUME}; after a change of the map, or with --exclude TABLE: {START_AGAIN}"
+        anew = START_AGAIN if mode == "create" else "converge migrate --truncate --mode load"
+        ways = f"{RESUME}; after a change of the map, or with --exclude TABLE: {anew}"
     else:
         ways = "" if RESUME in (error.hint or "") else RESUME
     if mode == "load":

@@ -19,16 +19,12 @@ from converge.model.result import Reject
 from converge.model.work import CopyTask
 from converge.postgres.connect import THEIR_PATH
 from converge.postgres.copy import Encode, fields, write
+from converge.postgres.errors import is_bad_row
 from converge.types.sql import own_bytes
 
 _SHOWN_BYTES = 64 * 1024
 # Lines of the value's own type, as of JSON, may come first.
 _COLUMN = re.compile(r"^COPY .*?, line \d+, column (?P<name>.*?)(?:: .*)?\Z", re.DOTALL | re.MULTILINE)
-
-
-def is_bad_row(error: Exception) -> bool:
-    """Whether a row is at fault: data exceptions, violated constraints, limits; never a full disk."""
-    return isinstance(error, psycopg.Error) and (error.sqlstate or "")[:2] in ("22", "23", "54")
 
 
 def find(

@@ -51,11 +51,12 @@ from converge.mysql.rows import NullRow, Read, require_uncut, stream, whole_rows
 from converge.mysql.snapshot import begin
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, encoder, enter, rolled_back, write
+from converge.postgres.errors import is_bad_row
 from converge.run.checks import carry_out
 from converge.run.choose import choose, fetch
 from converge.run.connections import DRIVER_ERRORS, explain, explained
 from converge.run.drill_down import Drill
-from converge.run.rejects import find, is_bad_row
+from converge.run.rejects import find
 from converge.run.replace import replace_rows
 from converge.run.retry import CHUNK_TRIES, passes, pauses
 from converge.run.suspects import records
@@ -252,6 +253,8 @@ class Worker:
             )
         explained = explain(error, self._source_at, self._target_at)
         explained.message = where + explained.message
+        if isinstance(task, CopyTask) and is_bad_row(error):
+            explained.hint = f"{explained.hint}, or leave out what it refuses: --on-bad-row reject"
         return explained
 
 
