@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "BlockedError", "ConvergeError", "Diagnosis", "Difference", "Endpoint", "Event", "Finding",
-    "Interrupted", "Merge", "MigrateOptions", "Move", "Options", "Plan", "Recovery", "Removal", "Repair",
-    "Result", "Results", "Selection", "SourceError", "TableResult", "TargetError", "UsageError", "Window",
-    "cutover", "doctor", "endpoint", "follow", "migrate", "migrate_several", "plan", "recover", "sync",
-    "verify", "verify_merge",
+    "Awaited", "BlockedError", "ConvergeError", "Diagnosis", "Difference", "Endpoint", "Event", "Finding",
+    "Interrupted", "Limits", "Merge", "MigrateOptions", "Move", "Options", "Plan", "Recovery", "Removal",
+    "Repair", "Result", "Results", "Selection", "SourceError", "TableResult", "TargetError", "UsageError",
+    "Window", "cutover", "doctor", "endpoint", "follow", "migrate", "migrate_several", "plan", "recover",
+    "sync", "verify", "verify_merge",
 ]  # fmt: skip
 
 

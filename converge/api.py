@@ -48,12 +48,14 @@ from converge.run.doctor import diagnose
 from converge.run.many import Move as Move
 from converge.run.many import migrate_several as _migrate_several
 from converge.run.migrate import migrate as _migrate
+from converge.run.options import Awaited as Awaited
 from converge.run.options import Options as Options
 from converge.run.prepare import prepare, since_last
 from converge.run.proof import Tell
 from converge.run.recover import recover as _recover
 from converge.run.repair import Repair as Repair
 from converge.run.sync import sync as _sync
+from converge.run.throttle import Limits as Limits
 from converge.run.verify import verify as _verify
 from converge.settings.variables import of_kind
 

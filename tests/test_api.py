@@ -7,9 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from inspect import isfunction
 from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from conftest import NewDatabase
@@ -190,3 +191,34 @@ def test_wrong_arguments_are_refused_before_anything_is_asked(wrong: Callable[[]
     with pytest.raises(converge.UsageError) as refused:
         wrong()
     assert told in refused.value.message
+
+
+def test_what_arguments_take_can_be_made() -> None:
+    """Each type of an argument, and of an argument's field, is a name of `converge`."""
+    functions = [one for name in converge.__all__ if isfunction(one := getattr(converge, name))]
+    todo = [hint for one in functions for name, hint in get_type_hints(one).items() if name != "return"]
+    known: set[type] = {converge.Result}
+    while todo:
+        hint = todo.pop()
+        todo += get_args(hint) if get_origin(hint) is not Callable else ()
+        if isinstance(hint, type) and hint.__module__.startswith("converge.") and hint not in known:
+            known.add(hint)
+            # Only the command line gives what a plan or a run of before has seen.
+            todo += [kind for name, kind in get_type_hints(hint).items() if name not in ("known", "seen")]
+    assert {one.__name__ for one in known} - set(converge.__all__) == set()
+    assert "Limits" in converge.__all__
+    limits = converge.Limits(rate=1_000_000, load=(("Threads_running", 40),))
+    assert converge.Options(limits=limits).limits is limits
+
+
+def test_rows_that_are_equal_after_all_are_not_told(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE item (id INT PRIMARY KEY, doc JSON, n FLOAT)")
+    mysql(source, """INSERT INTO item VALUES (1, '{"b": 1.0, "a": [1e2]}', 0.1)""")
+    converge.migrate(source, target)
+    told: list[list[converge.Difference]] = []
+    assert converge.verify(source, target, on_differences=told.append).verdict == "verified"
+    assert told == []
+    postgres(target, "UPDATE item SET n = 7 WHERE id = 1")
+    assert converge.verify(source, target, on_differences=told.append).verdict == "differs"
+    assert [[one.column for one in each] for each in told] == [["n"]]

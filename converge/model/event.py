@@ -105,7 +105,7 @@ class DatabaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseEnded:
-    """What came of one database: its tables as the report has them."""
+    """What came of one database: its tables as the report has them. Only the command line tells it."""
 
     name: str
     """Empty where it is the only one."""
@@ -116,7 +116,7 @@ class DatabaseEnded:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of the command, its last event."""
+    """The end of the command, its last event. A function of the API returns or raises instead."""
 
     verdict: str
     exit_code: int

@@ -58,9 +58,10 @@ class Comparison:
         )
         proof.prove()
         self.require_schema()
-        if tell is not None:
-            # Differences of views; those of tables went to `tell` already.
-            tell([one for one in result.differences if one.table not in tables])
+        # Of views; those of tables went to `tell` already.
+        others = [one for one in result.differences if one.table not in tables]
+        if tell is not None and others:
+            tell(others)
         result.tables = list(tables.values())
         return proof
 

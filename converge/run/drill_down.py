@@ -113,7 +113,7 @@ class Drill:
             while batch := [line.rstrip() for line in islice(spool, self._fetched)]:
                 more, found, _ = self._judge(batch)
                 counts += more
-                if tell is not None:
+                if tell is not None and found:
                     tell(found)
                 first = _first(first + found)
         return Drilled(self._relation.name, counts, tuple(_first(first)))
