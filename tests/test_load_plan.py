@@ -866,3 +866,37 @@ def test_many_findings_with_one_cause_are_one(databases: tuple[str, str], tmp_pa
         in rows["note"]["evidence"]
     )
     assert "t23 by key: 0 equal, 0 differ, 1 only in the source, 1 only" in rows["lossy"]["evidence"]
+
+
+def test_a_partitioned_table_is_replaced_and_not_left_out(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE e (id INT PRIMARY KEY); INSERT INTO e VALUES (1)")
+    postgres(target, "CREATE TABLE e (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    (finding,) = found(plan(source, target), "L008")
+    assert finding["hint"].startswith(
+        "make it a plain table for the migration, and partition it, or attach it"
+    )
+    assert finding["hint"].endswith("; --exclude e would leave its rows out")
+
+
+@pytest.mark.parametrize(
+    ("more", "keeps"), [("", True), ("DEFAULT '{a}' NOT NULL", True), ("NOT NULL", False)]
+)
+def test_a_column_that_is_left_out_stays_in_the_target(
+    databases: tuple[str, str], tmp_path: Path, more: str, keeps: bool
+) -> None:
+    """Both halves at once: the source's column is skipped, and the target's is kept."""
+    source, target = databases
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY, f SET('x', 'y')); INSERT INTO a VALUES (1, 'x')")
+    postgres(target, f'CREATE TABLE a (id int PRIMARY KEY, "F" inet[] {more})'.replace("{a}", "{}"))
+    (finding,) = found(plan(source, target), "L003")
+    map_ = written(tmp_path, finding["hint"])
+    assert blocks(source, target, "--map", map_) == (set() if keeps else {("L005", "a.F")})
+    assert ("keep = true" in finding["hint"]) is keeps
+
+
+def test_partitions_that_are_lost_can_be_made_again(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE p (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 2")
+    (finding,) = found(converge("plan", "--source", source, "--target", target, "--json"), "P071")
+    assert finding["hint"].startswith('CREATE TABLE … (LIKE "public"."p" INCLUDING ALL) PARTITION BY')

@@ -392,3 +392,7 @@ def test_a_load_leaves_the_views_of_the_target_alone(databases: tuple[str, str])
     assert (note["message"], note["evidence"]) == (
         "1 view that both sides have was not compared: the target's is its own", "v",
     )  # fmt: skip
+    (lost,) = [one for one in ran.json["findings"] if one["code"] == "L037"]
+    assert (lost["severity"], lost["message"]) == ("lossy", "views that the target does not have: w")
+    outcomes = {one["name"]: one["why"] for one in ran.json["not_migrated"]}
+    assert outcomes == {"w": "the target has no view of this name"}

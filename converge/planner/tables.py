@@ -85,7 +85,10 @@ def plan_table(draft: Draft, table: Table) -> None:
         draft.find(Code.P070, table.name, f"is called {target} in the target")
     if table.partitions:
         message = said(len(table.partitions), "become one plain table", "partition")
-        draft.find(Code.P071, table.name, f"its {message}")
+        way = (
+            f"CREATE TABLE … (LIKE {draft.own(target)} INCLUDING ALL) PARTITION BY …; -- after the migration"
+        )
+        draft.find(Code.P071, table.name, f"its {message}", way)
     if table.engine in _ELSEWHERE:
         draft.find(Code.P152, table.name, f"{table.engine}: {_ELSEWHERE[table.engine]}")
     if table.engine not in SNAPSHOTS:

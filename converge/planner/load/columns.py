@@ -11,6 +11,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from converge.codes import Code
+from converge.mapping.rules import entry, literally
 from converge.model.catalog import Column, Table
 from converge.model.existing import OwnColumn
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
@@ -36,7 +37,7 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         _without_place(draft, match, table, column)
         return None
     if family is None or (table.name, column.name) not in draft.map.own:
-        _impossible(draft, table, column, own, family)
+        _impossible(draft, match, table, column, own, family)
         return None
     decided = draft.decision(table, column)
     note_values(draft, decided)
@@ -164,14 +165,23 @@ def _without_place(draft: Draft, match: Match, table: Table, column: Column) -> 
     )  # fmt: skip
 
 
-def _impossible(draft: Draft, table: Table, column: Column, own: OwnColumn, family: Family | None) -> None:
+def _impossible(
+    draft: Draft, match: Match, table: Table, column: Column, own: OwnColumn, family: Family | None
+) -> None:
     takes = ", ".join(sorted(family.accepts(column))) if family else "no type that converge knows"
     made = hint(draft, table, column, held_type(own))
-    lines = [f"using = {toml_text(made)}", "# or: skip = true"] if made else ["skip = true"]
+    if made:
+        other = "# or: skip = true, and keep = true for the target's column"
+        way = column_entry(table, column, f"using = {toml_text(made)}", other)
+    else:
+        way = column_entry(table, column, "skip = true")
+        if own.nullable or own.default or own.sequence or own.generated:
+            kept = entry("target", literally(table=match.own.name, column=own.name), "keep = true")
+            way = f"{way}\n\n{kept}"
     draft.block(
         Code.L003, "column", f"{table.name}.{column.name}",
         f"{column.raw_type} cannot become {own.type}, the target's type; it can become {takes}",
-        column_entry(table, column, *lines),
+        way,
     )  # fmt: skip
 
 

@@ -84,7 +84,11 @@ def _may_load(draft: Draft, match: Match) -> bool:
     """Blocks for a table that is none that rows could be copied into, or is not ours to change."""
     name, own = match.source.name, match.own
     if own.obstacle:
-        draft.block(Code.L008, "table", name, f"the target's table cannot be loaded: {own.obstacle}")
+        draft.block(
+            Code.L008, "table", name, f"the target's table cannot be loaded: {own.obstacle}",
+            "make it a plain table for the migration, and partition it, or attach it, afterwards; "
+            f"--exclude {name} would leave its rows out",
+        )  # fmt: skip
     elif not own.owned:
         draft.block(
             Code.L009, "table", name,
@@ -226,9 +230,16 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
             draft.find(Code.L150, name, "is a materialized view of loaded tables: it is refreshed")
             sql = f"REFRESH MATERIALIZED VIEW {name}"
             draft.do("refresh", name, sql, "the refresh of rows from before the load", optional=True)
+    missing = []
     for view in draft.catalog.views:
-        there = view.name in loading.existing.views
-        _say(draft, "view", view.name, view.name if there else "", "the target has its own views")
+        if view.name in loading.existing.views:
+            _say(draft, "view", view.name, view.name, "the target has its own views")
+        else:
+            missing.append(view.name)
+            _say(draft, "view", view.name, "", "the target has no view of this name")
+    if missing:
+        message = f"views that the target does not have: {', '.join(missing)}"
+        draft.find(Code.L037, "views", message, "a migration of the application")
 
 
 def _foreign_key(
