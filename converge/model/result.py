@@ -84,6 +84,13 @@ class ViewResult:
     seconds: float = 0.0
 
 
+def rows_differ(source: int | None, target: int | None) -> str:
+    """The words for a view that differs, with the numbers of rows where those do."""
+    if source is None or target is None or source == target:
+        return "its rows differ"
+    return f"its rows differ ({source:,} in the source, {target:,} in the target)"
+
+
 @dataclass(frozen=True, slots=True)
 class Changed:
     """What a declared policy did to one column, counted in the run's own snapshot."""

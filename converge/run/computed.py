@@ -10,7 +10,7 @@ from converge.model.check import CheckResult
 from converge.model.event import Advanced, Sink
 from converge.model.finding import Finding
 from converge.model.plan import Plan
-from converge.model.result import Difference, Result, ViewResult
+from converge.model.result import Difference, Result, ViewResult, rows_differ
 from converge.model.work import CheckTask, ViewTask
 from converge.run.workers import Workers
 
@@ -35,7 +35,8 @@ def prove_views(plan: Plan, workers: Workers, result: Result, emit: Sink) -> Non
         one, differences = done[which]
         reads = [other[table] for table in task.computed.reads if table in other]
         if differences and reads:
-            one = replace(one, state="not compared", why=f"its rows differ, and it reads {reads[0]}")
+            why = f"{rows_differ(one.rows_source, one.rows_target)}, and it reads {reads[0]}"
+            one = replace(one, state="not compared", why=why)
             differences = []
         result.views.append(one)
         result.differences += differences

@@ -18,7 +18,7 @@ import pymysql
 
 from converge.errors import SourceError
 from converge.model.quote import fit, my_name, pg_name, pg_text
-from converge.model.result import Difference, ViewResult
+from converge.model.result import Difference, ViewResult, rows_differ
 from converge.model.table_plan import WHOLE, Computed, TablePlan
 from converge.model.words import counted
 from converge.model.work import ViewTask
@@ -146,7 +146,7 @@ class ViewComparison:
         exact = [field for field in kept if field.judge == "text"]
         all_same, same, exact_same = self._sums(relation, (fields, kept, exact))
         if not all_same and WHOLE in self._reasons:
-            raise NotComparedError(f"its rows differ, and depend on {self._reasons[WHOLE]}")
+            raise NotComparedError(f"{rows_differ(*self._rows)}, and depend on {self._reasons[WHOLE]}")
         order = [fields[place] for place in one.order]
         found = [] if same else self._drill(relation, order, certain=not exact_same)
         for place in sorted(self._reasons.keys() - {WHOLE}) if not (found or all_same) else ():
