@@ -197,7 +197,7 @@ def test_what_arguments_take_can_be_made() -> None:
     """Each type of an argument, and of an argument's field, is a name of `converge`."""
     functions = [one for name in converge.__all__ if isfunction(one := getattr(converge, name))]
     todo = [hint for one in functions for name, hint in get_type_hints(one).items() if name != "return"]
-    known: set[type] = {converge.Result}
+    known: set[type] = {converge.Result, converge.Plan}  # which functions return
     while todo:
         hint = todo.pop()
         todo += get_args(hint) if get_origin(hint) is not Callable else ()

@@ -208,6 +208,10 @@ def test_a_plan_that_no_longer_fits(source: str, target: str, tmp_path: Path) ->
     mysql(source, "ALTER TABLE note ADD flag TINYINT")
     ran = converge("migrate", *addresses, "--plan", str(plan))
     refused(ran, 3, "P005")
+    assert "column note.flag: not there → tinyint" in ran.err
+    other = converge("migrate", *addresses, "--schema", "other", "--plan", str(plan))
+    refused(other, 3, "P005")
+    assert "schema: public → other" in other.err
     edited = tmp_path / "edited.json"
     edited.write_text(plan.read_text().replace('"CREATE TABLE', '"CREATE UNLOGGED TABLE'))
     refused(converge("migrate", *addresses, "--plan", str(edited)), 2, "U013")

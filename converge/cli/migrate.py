@@ -170,7 +170,7 @@ def _move(one: Chosen, wanted: MigrateOptions, file: PlanFile | None, alembic: s
     """The migration of one database, as its entry of converge.toml wants it."""
     folder = _folder(alembic or (one.entry.alembic if one.entry else None))
     common = replace(options_of(one, wanted.common), seen=file.scanned if file else None)
-    wanted = replace(wanted, common=common, expected_digest=file.digest if file else "", alembic=folder)
+    wanted = replace(wanted, common=common, expected=file, alembic=folder)
     if one.entry:
         # Dask's workers find the entry in their own converge.toml.
         wanted = replace(wanted, awaited=replace(wanted.awaited, arguments=("--database", one.name)))

@@ -115,9 +115,8 @@ class Steps:
 
     def migrate(self) -> str:
         """The whole run, with its own comparison."""
-        assert self._cell.plan is not None
-        digest = self._cell.plan.digest
-        options = MigrateOptions(self._options, expected_digest=digest, known=self._known, thrown_away=True)
+        plan = self._cell.plan
+        options = MigrateOptions(self._options, expected=plan, known=self._known, thrown_away=True)
         result = self._result()
         run_migrate(self._request.source, self._target, options, silent, result)
         with closing(connect(self._target)) as connection:

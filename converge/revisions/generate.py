@@ -122,7 +122,7 @@ class Generator:
         with shadow(self.target) as place:
             with prepare(self.source, place, options, self.emit) as prepared:
                 plan = prepared.plan
-            check_plan(plan, expected_digest="")
+            check_plan(plan)
             with closing(connect(place)) as connection:
                 if not plan.schema_exists:
                     connection.execute(f"CREATE SCHEMA {pg_name(plan.schema)}".encode())

@@ -65,8 +65,8 @@ class MigrateOptions(Checked):
     """Asked before --recreate or --truncate removes anything; None where nobody needs to be asked."""
     most_rejects: Annotated[int, Within(0)] = 0
     """Rows that the target may refuse in all; with 0 the first one stops the run."""
-    expected_digest: str = ""
-    """Of a plan that was reviewed before; empty when there is none."""
+    expected: Plan | None = None
+    """A plan that was reviewed before: where another one is made, nothing is written."""
     alembic: Folder | None = None
     """Whose revisions the target is brought to in the end."""
     known: Evidence | None = None

@@ -17,6 +17,7 @@ from converge.model.recovery import Approve, Removal
 from converge.model.words import counted
 from converge.planner.inputs import Inputs
 from converge.planner.plan import cleared_tables, own_names
+from converge.planner.rehearsal import changes
 from converge.postgres.following import cut_over_at, require_not_cut_over
 from converge.postgres.lock import require_free
 from converge.postgres.privileges import require_locks, require_owned
@@ -24,17 +25,22 @@ from converge.postgres.query import rows
 from converge.postgres.target import Target
 
 _SHOWN = 50
+MOST_CHANGES = 20
+"""Lines of an error about what has changed in a plan."""
 
 
-def check_plan(plan: Plan, *, expected_digest: str) -> None:
-    """What the plan says must be settled first. Raises BlockedError."""
+def check_plan(plan: Plan, *, expected: Plan | None = None) -> None:
+    """What the plan says must be settled first. Raises BlockedError, also for another than expected."""
     if plan.blocks:
         raise blocked(plan.blocks)
-    if expected_digest and expected_digest != plan.digest:
+    if expected is not None and expected.digest != plan.digest:
+        options = {"mode": (expected.mode, plan.mode), "schema": (expected.schema, plan.schema)}
+        other = [f"{name}: {was} → {now}" for name, (was, now) in options.items() if was != now]
         raise BlockedError(
             "the source, the maps, the options or the target have changed since the plan was written",
             code=Code.P005,
-            hint="converge plan -o plan.json, and review it again",
+            details=first_of([*other, *changes(expected, plan)], MOST_CHANGES),
+            hint="converge plan -o plan.json, with the options of this run, and review it again",
         )
 
 

@@ -214,7 +214,7 @@ class _Step:
         self.result.verdict, self.place = "ready", place
         # Who approves was asked just now.
         plan, known = prepared.plan, prepared.inputs.evidence
-        options = replace(options, expected_digest=plan.digest, known=known, approve=None)
+        options = replace(options, expected=plan, known=known, approve=None)
         self.move = replace(move, options=options)
 
     def _run(self, emit: Sink) -> None:

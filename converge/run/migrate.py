@@ -39,15 +39,13 @@ from converge.postgres.recorded import last_recorded, record_plan
 from converge.postgres.saved import saved_table
 from converge.postgres.target import Target
 from converge.run.attempt import Job, MigrateOptions, Run
-from converge.run.blockers import check_plan, check_target
+from converge.run.blockers import MOST_CHANGES, check_plan, check_target
 from converge.run.compared import other_options, recorded_run
 from converge.run.connections import explained, result_or_error
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
 from converge.run.workers import Workers
-
-_MOST_CHANGES = 20
 
 
 def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: Sink, result: Result) -> None:
@@ -289,7 +287,7 @@ def planned(job: Job) -> Iterator[Prepared]:
         result.not_migrated = list(plan.not_migrated)
         result.fingerprint = fingerprint(plan, whole=not options.resume)
         result.source_version, result.target_version = plan.source_version, plan.target_version
-        check_plan(plan, expected_digest=options.expected_digest)
+        check_plan(plan, expected=options.expected)
         if options.resume and prepared.target is not None:
             run = last_recorded(prepared.target, job.source, plan.schema)
             if isinstance(run, Recorded):
@@ -299,7 +297,7 @@ def planned(job: Job) -> Iterator[Prepared]:
 
 def require_plan_of(run: Recorded, plan: Plan) -> None:
     """Raises BlockedError, with what has changed, where the plan is not the one that the run began with."""
-    require_same(plan, run.plan.digest, first_of(changes(run.plan, plan), _MOST_CHANGES))
+    require_same(plan, run.plan.digest, first_of(changes(run.plan, plan), MOST_CHANGES))
 
 
 def note(result: Result, error: ConvergeError) -> None:
