@@ -25,6 +25,7 @@ from converge.matrix.report import matrix_document
 from converge.matrix.result import Cell, Matrix
 from converge.model.check import CheckResult
 from converge.model.finding import Finding
+from converge.model.plan import Outcome
 from converge.model.result import GoingBack, NotCompared, Pace, Reject, Result, TableResult
 from converge.model.validation import Compared, Deviation, Validation
 from converge.report.charts import pace_curve, size_bars
@@ -614,3 +615,15 @@ def test_the_plan_is_written_as_a_page_and_as_markdown(
     # Found before the source is looked at.
     refused = converge("plan", "--source", source, "--html", str(tmp_path / "none" / "plan.html"))
     assert (refused.code, "U004" in refused.err) == (2, True)
+
+
+def test_what_is_not_migrated_has_one_number() -> None:
+    """Objects have the verdict's number; findings about them have a title of their own."""
+    made = result()
+    made.verdict = "verified"
+    names = ("v", "w", "t.check")
+    made.not_migrated = [Outcome("view", name, "not migrated", "", "why") for name in names]
+    made.findings = [Finding(Code.P051, "lossy", "v", "view is not migrated", not_migrated=True)]
+    page = to_markdown(run_document(made))
+    assert "3 objects not migrated" in page and "## Not migrated (3)" in page
+    assert "### Why objects are not migrated (1)" in page and "### Not migrated" not in page

@@ -284,10 +284,9 @@ def missing_figures(not_migrated: int, losses: int) -> tuple[tuple[Cell, str], .
 
 
 def work_sections(found: Iterable[Finding], outcomes: Iterable[Outcome]) -> tuple[Section, ...]:
-    """What needs work, by severity; what is not migrated and has no finding that says so; and the rest."""
+    """What needs work, by severity; all that is not migrated; and the rest."""
     levels = findings(found).levels
     work = tuple(one for one in levels if one.tone != "quiet")
-    told = {finding.object for level in work for group in level.groups for finding in group.findings}
     return (
         section("work", "What needs work", Findings(work), nothing="nothing blocks or is lost",
                 tone=work[0].tone if work else "quiet"),
@@ -295,7 +294,7 @@ def work_sections(found: Iterable[Finding], outcomes: Iterable[Outcome]) -> tupl
             "not-migrated",
             "Not migrated",
             (("kind", "words"), ("object", "name"), ("why", "words")),
-            [(one.kind, one.name, one.why) for one in outcomes if one.name not in told],
+            [(one.kind, one.name, one.why) for one in outcomes],
             "",
             "warn",
         ),

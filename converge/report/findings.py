@@ -74,6 +74,11 @@ class Level:
     """Findings that are counted and not shown."""
 
     @property
+    def heading(self) -> str:
+        """The title above them: a finding may be about several objects, and some objects have none."""
+        return "Why objects are not migrated" if self.name == "absent" else self.title
+
+    @property
     def count(self) -> int:
         return sum(len(group.findings) for group in self.groups) + self.more
 

@@ -124,7 +124,7 @@ def _table(grid: Grid) -> Iterator[str]:
 def _findings(found: Findings) -> Iterator[str]:
     """By severity, then by code; what all findings of a code share is said once."""
     for level in found.levels:
-        yield from ("", f"### {level.title} ({level.count:,})")
+        yield from ("", f"### {level.heading} ({level.count:,})")
         for group in level.groups:
             yield from ("", f"#### {group.code} ({len(group.findings):,})", "")
             yield from _group(group)

@@ -210,7 +210,7 @@ class Screen:
 
     def _findings(self, found: Findings) -> Iterator[str]:
         for number, level in enumerate(found.levels):
-            title = level.title.upper() if level.tone == "bad" else level.title.lower()
+            title = level.heading.upper() if level.tone == "bad" else level.heading.lower()
             yield from ("",) * bool(number)
             yield self.paint(f"{title} ({level.count:,})", level.tone, bold=True)
             for group in level.groups:
