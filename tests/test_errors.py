@@ -8,7 +8,10 @@ import pytest
 from conftest import NewDatabase
 from support import Ran, converge, mysql, postgres, relations
 
+from converge.codes import Code
 from converge.model.endpoint import parse
+from converge.model.finding import Finding
+from converge.run.blockers import blocked
 from converge.sandbox import Server
 
 PASSWORD = "s3cret-canary"
@@ -332,3 +335,11 @@ def test_two_columns_with_one_name(source: str, target: str, tmp_path: Path) -> 
     assert "P007 twins.two: 2 columns would be called one" in ran.err
     assert "P007 twins.xmin_: 2 columns would be called xmin_" in ran.err
     assert relations(target) == []
+
+
+@pytest.mark.parametrize(
+    ("hint", "where"), [("[[table]]\nskip = true", ", in a file for --map"), ("ALTER …;", "")]
+)
+def test_only_an_entry_of_a_map_goes_into_one(hint: str, where: str) -> None:
+    found = [Finding(Code.L005, "block", name, "no default", hint) for name in "ab"]
+    assert blocked(found).hint == f"for the first of them{where}:\n{hint}"

@@ -21,7 +21,7 @@ from selenium.webdriver.common.keys import Keys
 from support import converge, mysql, postgres
 
 from converge.codes import Code
-from converge.matrix.report import matrix_document
+from converge.matrix.report import matrix_document, matrix_suites
 from converge.matrix.result import Cell, Matrix
 from converge.model.check import CheckResult
 from converge.model.finding import Finding
@@ -29,7 +29,7 @@ from converge.model.plan import Outcome
 from converge.model.result import GoingBack, NotCompared, Pace, Reject, Result, TableResult
 from converge.model.validation import Compared, Deviation, Validation
 from converge.report.charts import pace_curve, size_bars
-from converge.report.document import Fold, Words, grid, owner, section
+from converge.report.document import Fold, Verdict, Words, grid, owner, section
 from converge.report.findings import findings
 from converge.report.html import to_html
 from converge.report.junit import to_junit
@@ -41,6 +41,7 @@ from converge.report.run_cases import run_suites
 from converge.report.run_text import run_text
 from converge.report.run_words import run_verdict
 from converge.report.several import FORMS
+from converge.report.text import to_text
 from converge.report.validation import validation_document, validation_text
 from converge.report.words import visible
 from converge.sandbox import Server
@@ -134,6 +135,15 @@ def test_a_matrix_is_amber_where_a_version_lacks_something() -> None:
     verdict = matrix_document(matrix).verdict
     assert (verdict.word, verdict.tone) == ("verified", "warn")
     assert verdict.words.endswith(" · 1 object not migrated · 3 losses")
+    # All of both versions are named, each once.
+    lost = {(one["code"], one["object"]) for one in matrix.to_json()["findings"]}
+    assert lost == {(one.code, one.object) for one in plan(severity="lossy").findings} and len(lost) == 3
+    page = to_markdown(matrix_document(matrix)).partition(
+        "<details><summary>Losses and objects not migrated"
+    )[2]
+    suites = to_junit("matrix", matrix_suites(matrix))
+    assert all(f"#### {code}" in page and f"`{name}`" in page for code, name in lost)
+    assert all(f'classname="converge.findings.{code}" name="{name}"' in suites for code, name in lost)
     whole = (Cell("15", plan=replace(plan(), outcomes=())),)
     assert matrix_document(replace(matrix, cells=whole)).verdict.tone == "good"
 
@@ -627,3 +637,17 @@ def test_what_is_not_migrated_has_one_number() -> None:
     page = to_markdown(run_document(made))
     assert "3 objects not migrated" in page and "## Not migrated (3)" in page
     assert "### Why objects are not migrated (1)" in page and "### Not migrated" not in page
+
+
+def test_what_was_seen_has_lines_of_its_own() -> None:
+    several = replace(
+        result().findings[0], code=Code.P000, message="6 findings", evidence="L001 a: x\nL002 b: y"
+    )
+    one = replace(several, message="hold NULL", evidence="rows id 81, 481, …", object="t.c")
+    made = result()
+    made.findings = [several, replace(several, message="7 findings", object="b"), one]
+    page = to_markdown(run_document(made))
+    assert "6 findings. Seen:\n  - L001 a: x\n  - L002 b: y\n- `b`: 7 findings. Seen:\n" in page
+    assert "hold NULL. Seen: rows id 81, 481, …\n" in page
+    text = to_text(Verdict("failed", "", "bad"), findings(made.findings))
+    assert "seen  L001 a: x\n              L002 b: y\n" in text

@@ -30,6 +30,7 @@ from converge.report.document import (
 from converge.report.findings import findings
 from converge.report.junit import Case, Suite
 from converge.report.run import CHECK_TONES
+from converge.report.run_cases import finding_case
 from converge.report.text import to_text
 from converge.report.words import Tone, missing_words, moment, seconds, short
 
@@ -64,6 +65,7 @@ def matrix_document(matrix: Matrix) -> Document:
             section("not-compared", "Not compared", _not_compared(matrix), tone="warn"),
             _differences("plans", "Differences of plans", matrix.plans, "decisions"),
             _differences("catalogs", "Differences of catalogs", matrix.catalog, "objects"),
+            section("lacking", "Losses and objects not migrated", findings(matrix.lacking), folded=True),
             section("facts", "Facts", facts(("source", matrix.source))),
         ),
     )
@@ -102,15 +104,20 @@ def matrix_text(matrix: Matrix) -> str:
 
 
 def matrix_suites(matrix: Matrix) -> list[Suite]:
-    """A suite for each version, with a case for each step, and for each object that was not compared."""
+    """A suite for each version, with a case for each step and for each object that was not compared, and one
+    of what is lost."""
+    lost = Suite("findings", matrix.started, [finding_case(one) for one in matrix.lacking])
     return [
-        Suite(
-            f"PostgreSQL {cell.name}",
-            matrix.started,
-            [*(_case(cell, step) for step in cell.steps), *_uncompared_cases(cell)],
-            {"version": cell.version, "provider": cell.provider, "source": matrix.source},
-        )
-        for cell in matrix.cells
+        *(
+            Suite(
+                f"PostgreSQL {cell.name}",
+                matrix.started,
+                [*(_case(cell, step) for step in cell.steps), *_uncompared_cases(cell)],
+                {"version": cell.version, "provider": cell.provider, "source": matrix.source},
+            )
+            for cell in matrix.cells
+        ),
+        lost,
     ]
 
 

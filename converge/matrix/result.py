@@ -199,6 +199,13 @@ class Matrix:
         ]
 
     @property
+    def lacking(self) -> list[Finding]:
+        """What some version's plan loses or leaves out."""
+        plans = (cell.plan for cell in self.cells if cell.plan)
+        lost = (one for plan in plans for one in plan.findings if one.severity == "lossy")
+        return [*{(one.code, one.object, one.message): one for one in lost}.values()]
+
+    @property
     def verdict(self) -> MatrixVerdict:
         if not self.red:
             return "verified"
@@ -216,7 +223,7 @@ class Matrix:
             "started": self.started,
             "seconds": round(self.seconds, 3),
             "cells": [cell.to_json() for cell in self.cells],
-            "findings": [asdict(reason) for reason in self.reasons],
+            "findings": [asdict(one) for one in (*self.reasons, *self.lacking)],
             "differences": {
                 "digests": [asdict(one) for one in self.contents],
                 "revised": [asdict(one) for one in self.revised],

@@ -136,8 +136,11 @@ def _group(group: Group) -> Iterator[str]:
     for one in group.findings:
         long = len(one.message) > _LONGEST
         message = "" if group.message else f": {words(short(one.message) if long else one.message)}"
-        seen = f" Seen: {words(one.evidence)}." if one.evidence else ""
+        first, *others = one.evidence.splitlines() or [""]
+        end = "" if not message or message.endswith((".", "…")) else "."
+        seen = f"{end} Seen: {words(first)}" if first and not others else f"{end} Seen:" if others else ""
         yield f"- {code(one.object)}{message}{seen}"
+        yield from (f"  - {words(line)}" for line in (first, *others) if others)
         if long and not group.message:
             whole = ("<details><summary>whole</summary>", *_fence(one.message), "</details>")
             yield from (f"  {line}".rstrip() for line in whole)

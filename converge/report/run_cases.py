@@ -34,7 +34,7 @@ def run_suites(result: Result, prefix: str = "") -> list[Suite]:
             Case("converge.not_compared", f"{one.kind} {one.name}", 0, "skipped", one.why)
             for one in result.left_uncompared
         ],
-        "findings": [_finding_case(one) for one in told],
+        "findings": [finding_case(one) for one in told],
     }
     properties = {
         "verdict": result.verdict,
@@ -86,7 +86,8 @@ def _check_case(one: CheckResult) -> Case:
     return case
 
 
-def _finding_case(finding: Finding) -> Case:
+def finding_case(finding: Finding) -> Case:
+    """Fails where it blocks; else it is skipped."""
     words = "\n".join(filter(None, (finding.message, finding.evidence, finding.hint)))
     state: State = "failure" if finding.severity == "block" else "skipped"
     return Case(f"converge.findings.{finding.code}", finding.object, 0, state, short(finding.message), words)

@@ -225,7 +225,9 @@ class Screen:
         yield first.replace(finding.code, self.paint(finding.code, tone), 1)
         yield from others
         if finding.evidence:
-            yield from self.flow(visible(" ".join(finding.evidence.split())), "        seen  ", 14)
+            for number, line in enumerate(finding.evidence.splitlines()):
+                label = " " * 14 if number else "        seen  "
+                yield from self.flow(visible(" ".join(line.split())), label, 14)
         yield from self._clip(self.hint(finding.hint, "        hint  "), clipped)
 
     def _clip(self, lines: list[str], clipped: bool) -> list[str]:

@@ -25,6 +25,8 @@ from converge.postgres.query import rows
 from converge.postgres.target import Target
 
 _SHOWN = 50
+_PLACE = ", in a file for --map"
+"""Where an entry of a map goes; other hints are statements or words."""
 MOST_CHANGES = 20
 """Lines of an error about what has changed in a plan."""
 
@@ -116,7 +118,9 @@ def blocked(findings: Sequence[Finding]) -> BlockedError:
             f"{one.code} {one.object}: {one.message}" + (f" ({one.evidence})" if one.evidence else "")
             for one in findings[:_SHOWN]
         ],
-        hint=f"for the first of them, in a file for --map:\n{first.hint}" if first.hint else "converge plan",
+        hint=f"for the first of them{_PLACE * first.hint.startswith('[[')}:\n{first.hint}"
+        if first.hint
+        else "converge plan",
     )
 
 
