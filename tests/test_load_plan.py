@@ -900,3 +900,34 @@ def test_partitions_that_are_lost_can_be_made_again(databases: tuple[str, str]) 
     mysql(source, "CREATE TABLE p (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 2")
     (finding,) = found(converge("plan", "--source", source, "--target", target, "--json"), "P071")
     assert finding["hint"].startswith('CREATE TABLE … (LIKE "public"."p" INCLUDING ALL) PARTITION BY')
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [("source", "is replaced by the source's"), ("merge", "stays, but for keys that the source has")],
+)
+def test_one_row_is_told_in_the_singular(
+    databases: tuple[str, str], tmp_path: Path, rows: str, told: str
+) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+    postgres(target, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (2)")
+    map_ = written(tmp_path, f'[[table]]\nmatch = {{ table = "t" }}\nrows = "{rows}"\n')
+    (finding,) = found(plan(source, target, "--map", map_), "L011")
+    assert finding["message"] == f"the target's 1 row {told}"
+
+
+def test_an_extension_that_is_missing_has_its_statement(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(9))")
+    postgres(target, "CREATE ROLE plain LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO plain")
+    map_ = written(tmp_path, '[[column]]\nmatch = { column = "name" }\nto = "citext"\n')
+    try:
+        url = target.replace("postgres@", "plain@")
+        ran = converge("plan", "--source", source, "--target", url, "--map", map_, "--json")
+        (finding,) = found(ran, "P006")
+    finally:
+        postgres(target, "DROP OWNED BY plain; DROP ROLE plain")
+    statement, other, *entry = finding["hint"].splitlines()
+    assert statement == 'CREATE EXTENSION IF NOT EXISTS "citext" SCHEMA "pg_catalog"; -- as a superuser'
+    assert (other, entry[-1]) == ("# or, in a map:", 'to = "text"')

@@ -376,7 +376,9 @@ def test_rows_removed_by_truncate_are_said_to_be_gone(target: Target) -> None:
     assert ran.code == 0, ran.err
     (finding,) = ran.json["findings"]
     assert (finding["code"], finding["object"]) == ("L053", 'we%ird "T.x')
-    assert finding["message"] == "had 2 rows or more and has 0: --truncate has removed them for good"
+    assert finding["message"] == "had 2 rows and has 0: --truncate has removed them for good"
+    told = converge("status", "--target", target.url, "--schema", "app").out
+    assert "is recovered: what it had copied is removed" in told and "\n  rows" not in told, told
 
 
 def test_what_others_have_changed_is_listed(target: Target) -> None:

@@ -28,7 +28,7 @@ from converge.model.finding import Finding
 from converge.model.plan import Outcome
 from converge.model.result import GoingBack, NotCompared, Pace, Reject, Result, TableResult
 from converge.model.validation import Compared, Deviation, Validation
-from converge.report.charts import pace_curve, size_bars
+from converge.report.charts import copy_line, pace_curve, size_bars
 from converge.report.document import Fold, Verdict, Words, grid, owner, section
 from converge.report.findings import findings
 from converge.report.html import to_html
@@ -651,3 +651,17 @@ def test_what_was_seen_has_lines_of_its_own() -> None:
     assert "hold NULL. Seen: rows id 81, 481, …\n" in page
     text = to_text(Verdict("failed", "", "bad"), findings(made.findings))
     assert "seen  L001 a: x\n              L002 b: y\n" in text
+
+
+def test_a_suite_without_cases_is_left_out() -> None:
+    made = result()
+    made.checks, made.not_compared = [], []
+    assert [suite.name for suite in run_suites(made) if not suite.cases] == []
+
+
+def test_the_order_of_a_timeline_is_said() -> None:
+    tables = [TableResult(f"t{n}", f"t{n}", began=n / 2, ended=n) for n in range(1, 20)]
+    assert (
+        copy_line(tables).title
+        == "Copy by table: the 12 longest of 19 tables, in the order of their beginning"
+    )

@@ -105,15 +105,17 @@ def _text(run: dict[str, Any] | None, missing: str = "") -> str:
     word = _verdict(run)
     state = f"run {run['id']} is {run['state']}"
     tone: Tone = "good" if word in ("verified", "running") else "warn" if word == "migrated" else "bad"
+    undone = run["state"] == "recovered"
+    copied = f", {run['chunks_done']:,} of {counted(run['chunks'], 'chunk')} copied"
     return to_text(
-        Verdict(word, f"{state}, {run['chunks_done']:,} of {counted(run['chunks'], 'chunk')} copied", tone),
+        Verdict(word, f"{state}{': what it had copied is removed' if undone else copied}", tone),
         facts(
             ("source", run["source"]),
             ("schema", run["target_schema"]),
             ("snapshot", run["snapshot"] or "not taken"),
             ("began", in_utc(run["started_at"])),
             ("ended", in_utc(run["finished_at"]) if run["finished_at"] else "not yet"),
-            ("rows", f"{run['rows']:,}"),
+            ("rows", "" if undone else f"{run['rows']:,}"),
             *_verified(run),
             ("out of date", run.get("out_of_date", "")),
             ("at work", who(run["at_work"]) if run["at_work"] else ""),

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any
 
 from converge.model.quote import pg_name, pg_text
+from converge.model.words import counted
 
 OFF = "DISABLE"
 """State of a trigger that is switched off."""
@@ -171,6 +172,13 @@ class OwnTable:
     """Why it cannot be loaded: a partition, a parent of others, row security; empty when it can."""
     conditions: tuple[OwnCheck, ...] = ()
     """CHECK and exclusion constraints; records of earlier versions have none."""
+
+    @property
+    def row_words(self) -> str:
+        """How many rows it has, in words."""
+        if self.rows >= ROWS_LIMIT:
+            return f"more than {ROWS_LIMIT - 1:,} rows"
+        return counted(self.rows, "row")
 
     @property
     def deferrable(self) -> bool:

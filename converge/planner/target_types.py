@@ -47,11 +47,12 @@ def _of_extension(draft: Draft, decided: Decision) -> str:
         return to
     name, schema, otherwise = _EXTENSIONS[base_name(to)]
     there = draft.inputs.facts.extensions if draft.inputs.facts else {name: ""}
-    if name not in there:
-        what = f"{to} needs the extension {name}, which is not there and which the role cannot make"
-        draft.find(Code.P006, decided.name, what, decided.entry(f"to = {toml_text(otherwise)}"))
     schema = there.get(name) or schema
     sql = f"CREATE EXTENSION IF NOT EXISTS {pg_name(name)} SCHEMA {pg_name(schema)}"
+    if name not in there:
+        what = f"{to} needs the extension {name}, which is not there and which the role cannot make"
+        way = decided.entry(f"to = {toml_text(otherwise)}")
+        draft.find(Code.P006, decided.name, what, f"{sql}; -- as a superuser\n# or, in a map:\n{way}")
     draft.share(name, sql, f"a map chooses {base_name(to)}")
     return to if schema == _IN_REACH else f"{pg_name(schema)}.{to}"
 

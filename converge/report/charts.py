@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from converge.model.result import Pace, TableResult
-from converge.model.words import counted
 from converge.report.document import Bar, Bars, Curve
 from converge.report.words import seconds, size
 
@@ -36,7 +35,11 @@ def copy_line(tables: Sequence[TableResult]) -> Bars:
         (name, (_bar(seconds(ended - began), began, ended - began, whole),))
         for name, began, ended in sorted(longest, key=lambda one: (one[1], one[2]))
     )
-    more = f"the {len(rows)} longest of {counted(len(known), 'table')}" if len(rows) < len(known) else ""
+    more = (
+        f"the {len(rows)} longest of {len(known):,} tables, in the order of their beginning"
+        if len(rows) < len(known)
+        else ""
+    )
     return Bars(f"Copy by table{more and ': '}{more}", (seconds(whole),), rows, timed=True, names=True)
 
 

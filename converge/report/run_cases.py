@@ -54,6 +54,7 @@ def run_suites(result: Result, prefix: str = "") -> list[Suite]:
             properties if name == "verdict" else {},
         )
         for name, cases in suites.items()
+        if cases
     ]
 
 

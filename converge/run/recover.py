@@ -17,7 +17,7 @@ from converge.model.event import Advanced, Sink, phase
 from converge.model.existing import Existing, differences
 from converge.model.finding import Finding
 from converge.model.recovery import Approve, LoadRun, Part, Recovery, Removal
-from converge.model.words import counted, said
+from converge.model.words import said
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_load, last_run, loaded_rows, unfinished_loads
@@ -161,5 +161,5 @@ def _lost_rows(run: LoadRun, after: Existing) -> Iterator[Finding]:
             why = (
                 "--truncate has removed them for good" if run.truncates else "others have removed them since"
             )
-            message = f"had {counted(table.rows, 'row')} or more and has {now:,}: {why}"
+            message = f"had {table.row_words} and has {now:,}: {why}"
             yield Finding(Code.L053, "lossy", table.name, message, "restore them from a backup")

@@ -22,7 +22,7 @@ from converge.planner.keys import later_index, updates_nothing
 from converge.planner.load.columns import note_kinds, note_lacking, plan_own_column
 from converge.planner.load.constraints import note_checks, note_unique
 from converge.planner.load.match import Loading, Match, Part, alike, folded, own_parts
-from converge.planner.load.restore import counted_rows, kept, note_full, note_rows, plan_own_keys, rows_of
+from converge.planner.load.restore import kept, note_full, note_rows, plan_own_keys, rows_of
 from converge.planner.tables import note_namesakes, table_plan
 from converge.types.collations import ignores_case
 
@@ -169,7 +169,7 @@ def _note_tables(draft: Draft, loading: Loading) -> None:
         # Only rows of plain tables of our own are counted.
         unsure = own.obstacle or ("" if own.owned else f"it is the role {own.owner} that owns it")
         rows = f"may have rows: {unsure}" if unsure else "is empty"
-        what = f"only the target has this table, which {f'has {counted_rows(own)}' if own.rows else rows}"
+        what = f"only the target has this table, which {f'has {own.row_words}' if own.rows else rows}"
         empty = not (own.rows or unsure)
         if own.name.lower() in BOOKKEEPING or draft.map.keeps(own.name) or empty:
             draft.find(Code.L004, own.name, f"{what} and stays as it is", severity="note")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey
-from converge.model.existing import OFF, ROWS_LIMIT, OwnForeignKey, OwnIndex, OwnTable
+from converge.model.existing import OFF, OwnForeignKey, OwnIndex, OwnTable
 from converge.model.finding import Severity
 from converge.model.table_plan import Rows
 from converge.model.words import counted, said
@@ -163,6 +163,7 @@ def note_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> None:
         they = (
             "are replaced by the source's" if wish == "source" else "stay, but for keys that the source has"
         )
+        it = they.replace("are", "is", 1) if wish == "source" else they.replace("stay", "stays", 1)
         seeded = draft.evidence.seeded.get(name)
         gone = seeded.only_target if seeded and wish == "source" else seeded.displaced if seeded else 0
         # Only the server knows, when it is too late to ask, which rows some indexes do not let back in.
@@ -173,7 +174,7 @@ def note_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> None:
         loses = unseen or seeded is None or seeded.differ or gone
         harm: Severity = "lossy" if loses else "note"
         draft.find(
-            Code.L011, name, f"the target's {counted_rows(own)} {they}", severity=harm,
+            Code.L011, name, f"the target's {own.row_words} {it if own.rows == 1 else they}", severity=harm,
             evidence=_words(draft, name), cause=f"the target's rows {they}",
         )  # fmt: skip
         _note_broken(draft, name, own)
@@ -187,16 +188,9 @@ def _wish(draft: Draft, name: str) -> Rows:
     return wish or ""
 
 
-def counted_rows(own: OwnTable) -> str:
-    """How many rows a table of the target has, in words."""
-    if own.rows >= ROWS_LIMIT:
-        return f"more than {ROWS_LIMIT - 1:,} rows"
-    return counted(own.rows, "row")
-
-
 def kept(own: OwnTable) -> str:
     """Why a table's rows are not copied."""
-    return f"the map keeps the target's {counted_rows(own)}"
+    return f"the map keeps the target's {own.row_words}"
 
 
 def _require_mergeable(draft: Draft, match: Match) -> None:
@@ -260,7 +254,7 @@ def note_full(draft: Draft, loading: Loading) -> None:
     for name, own in full.items():
         draft.find(
             Code.L010, name,
-            f"the target's table has {counted_rows(own)}, which would be duplicated or would be in the way",
+            f"the target's table has {own.row_words}, which would be duplicated or would be in the way",
             entry("table", literally(table=name), *_WAYS)
             + "\n# or --truncate, which removes the rows of all loaded tables that are not merged",
             evidence=_words(draft, name),
