@@ -661,3 +661,18 @@ def test_a_collation_in_a_key_goes_before_the_one_of_a_map(
     assert postgres(target, "SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'u%'") == [(5,)]
     with pytest.raises(psycopg.errors.UniqueViolation):
         postgres(target, "INSERT INTO acct (id, b) VALUES (3, 'bob')")
+
+
+def test_a_cure_keeps_the_length_and_bookkeeping_needs_none(databases: tuple[str, str]) -> None:
+    """Rails' own tables were the first, and the worst, of twelve."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE schema_migrations (version varchar(255) PRIMARY KEY); INSERT INTO schema_migrations "
+        "VALUES ('2024'); CREATE TABLE users (id int PRIMARY KEY, email varchar(50) UNIQUE)",
+    )
+    ran = converge("plan", "--source", source, "--target", target, "--json")
+    (finding,) = [one for one in ran.json["findings"] if one["code"] == "F001"]
+    assert finding["object"] == "users"
+    assert 'TYPE varchar(50) COLLATE "public"."utf8mb4_0900_ai_ci";' in finding["hint"]
+    assert '-- citext has no length: CHECK (char_length("email") <= 50)\n' in finding["hint"]

@@ -18,6 +18,7 @@ from converge.model.words import said
 from converge.planner.draft import Draft
 from converge.planner.keys import BTREE_BYTES, key_sql, longest_entry, made_term
 from converge.planner.lint.retype import joined, patterned, retype, users
+from converge.planner.load.plan import BOOKKEEPING
 from converge.planner.target_types import make_collation
 from converge.translate import Untranslatable, called, parse_expression
 from converge.types import TEXTS, TEXTUAL, base_name, family_of
@@ -32,6 +33,7 @@ from converge.types.collations import (
     ignores_case,
 )
 from converge.types.forms import PADDED
+from converge.types.sql import sizes
 
 _USES = ("primary key", "unique", "foreign key", "index")
 """What a column is part of, the worst first: there an application looks rows up by the text."""
@@ -101,6 +103,8 @@ def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
     others: defaultdict[str, list[str]] = defaultdict(list)
     ways: set[str] = set()
     for table in tables:
+        if table.name.lower() in BOOKKEEPING:
+            continue  # whose texts frameworks write and read in one spelling
         uses = [one for one in map(partial(_seen, draft, table), _columns(draft, table)) if one.ignored]
         uses += _expressions(draft, table, arrived)
         if loose := [one for one in uses if one.any_case]:
@@ -312,6 +316,7 @@ def _cures(draft: Draft, table: Table, uses: Sequence[_Use]) -> str:
             f"-- Or, so that queries need no change, a type{_LIKEWISE if columns[1:] else ''}:",
             "CREATE EXTENSION IF NOT EXISTS citext;",
             retype(draft, table, name, "citext"),
+            *_without_length(draft, table, name),
             "-- or a collation (PostgreSQL 12 or newer; LIKE needs 18):",
             *_icu(draft, table, name, collation),
         ]
@@ -323,7 +328,16 @@ def _icu(draft: Draft, table: Table, column: str, collation: str) -> Iterator[st
     like, own = counterpart(collation), pg_name(draft.schema, collation)
     if like is not None:
         yield f"{make_collation(own, like)};"
-        yield retype(draft, table, column, f"text COLLATE {own}", patterned(draft, table, column))
+        type_ = draft.column(table.name, column).target_type
+        kept = type_ if base_name(normal(type_)) in TEXTS else "text"
+        yield retype(draft, table, column, f"{kept} COLLATE {own}", patterned(draft, table, column))
+
+
+def _without_length(draft: Draft, table: Table, column: str) -> Iterator[str]:
+    """What keeps the limit of a text that becomes citext."""
+    plan = draft.column(table.name, column)
+    for most in sizes(plan.target_type):
+        yield f"-- citext has no length: CHECK (char_length({pg_name(plan.target)}) <= {most})"
 
 
 def _lower_indexes(draft: Draft, table: Table, loose: Container[str]) -> Iterator[str]:
