@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from converge.model.result import Pace, TableResult
+from converge.model.words import counted
 from converge.report.document import Bar, Bars, Curve
 from converge.report.words import seconds, size
 
@@ -36,7 +37,7 @@ def copy_line(tables: Sequence[TableResult]) -> Bars:
         for name, began, ended in sorted(longest, key=lambda one: (one[1], one[2]))
     )
     more = (
-        f"the {len(rows)} longest of {len(known):,} tables, in the order of their beginning"
+        f"the {len(rows)} longest of {counted(len(known), 'table')}, in the order of their beginning"
         if len(rows) < len(known)
         else ""
     )
