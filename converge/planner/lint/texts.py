@@ -21,7 +21,7 @@ from converge.planner.lint.retype import joined, patterned, retype, users
 from converge.planner.load.plan import BOOKKEEPING
 from converge.planner.target_types import make_collation
 from converge.translate import Untranslatable, called, parse_expression
-from converge.types import TEXTS, TEXTUAL, base_name, family_of
+from converge.types import TEXTS, TEXTUAL, base_name, family_of, normal
 from converge.types.collations import (
     ACCENTS,
     CASE,
