@@ -115,6 +115,7 @@ class Steps:
 
     def migrate(self) -> str:
         """The whole run, with its own comparison."""
+        assert self._cell.plan is not None
         plan = self._cell.plan
         options = MigrateOptions(self._options, expected=plan, known=self._known, thrown_away=True)
         result = self._result()
@@ -123,7 +124,7 @@ class Steps:
             self._cell.catalog = shape_now(connection, self._options.schema)
         _require_equal(result)
         written = sum(one.rows_written or 0 for one in result.tables)
-        skipped = uncompared_words(uncompared(result, self._cell.plan))
+        skipped = uncompared_words(uncompared(result, plan))
         return ", ".join(filter(None, (counted(written, "row"), f"snapshot {result.snapshot}", skipped)))
 
     def verify(self) -> str:
