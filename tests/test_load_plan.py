@@ -472,6 +472,22 @@ def test_expressions_of_both_sides_are_compared(databases: tuple[str, str]) -> N
     assert finding["evidence"] == f"the same generated expression: {', '.join(other)}"
 
 
+def test_casts_to_names_of_objects_are_compared(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, body TEXT, sale TINYINT(1) AS (body LIKE '%sale%') STORED)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE t (id int PRIMARY KEY, body text, sale boolean GENERATED ALWAYS AS "
+        "(to_tsvector('english'::regconfig, body) @@ 'sale'::tsquery) STORED, "
+        "CHECK (id <> 'pg_class'::regclass::oid::int))",
+    )
+    (finding,) = found(plan(source, target), "L036")
+    assert finding["evidence"] == "the same generated expression: sale"
+
+
 def test_the_implied_default_of_an_enum_is_lacking(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, lacking ENUM('new','paid') NOT NULL, free ENUM('x'), "

@@ -278,7 +278,8 @@ def _meant(sql: str, plan: ColumnPlan, whole: Container[str]) -> exp.Expr:
 def _is_idle(node: exp.Expr, whole: Container[str]) -> bool:
     """Whether it casts a literal, or one of these `whole` numbers' columns, so that only a division would
     give another value; or a column to a text."""
-    if not isinstance(node, exp.Cast) or node.to.expressions:
+    # One to the name of an object, such as ::regconfig, is to no DType.
+    if not isinstance(node, exp.Cast) or node.to.expressions or not isinstance(node.to.this, exp.DType):
         return False
     to = node.to.this.name
     if isinstance(node.this, exp.Column) and to not in ("TEXT", "VARCHAR"):

@@ -271,6 +271,8 @@ def _bare(node: exp.Expr, casts: frozenset[str]) -> exp.Expr:
     whole = False
     while isinstance(node, exp.Paren | exp.Cast):
         if isinstance(node, exp.Cast) and not _is_citext(node.to):
+            # Not those to the name of an object, such as ::regclass.
+            refuse_if(not isinstance(node.to.this, exp.DType), "a cast that is not to a type of values")
             name = node.to.this.name
             sized = any(part.args.get("expressions") for part in _innermost(node.to))
             refuse_if(name not in casts or sized, "a cast that may change the value")
