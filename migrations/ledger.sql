@@ -313,3 +313,11 @@ COMMENT ON COLUMN converge.prepared.run_id IS 'the run by whose plan it was prep
 COMMENT ON COLUMN converge.prepared.mark IS 'relation, file, and a digest of the columns: others, and all rows are read';
 
 UPDATE converge.alembic_version SET version_num='0013' WHERE converge.alembic_version.version_num = '0012';
+
+-- Running upgrade 0013 -> 0014
+
+ALTER TABLE converge.run ADD COLUMN next_values jsonb NOT NULL DEFAULT '{}';
+
+COMMENT ON COLUMN converge.run.next_values IS 'next values that a load sets, by sequence';
+
+UPDATE converge.alembic_version SET version_num='0014' WHERE converge.alembic_version.version_num = '0013';

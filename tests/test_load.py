@@ -299,6 +299,37 @@ def test_circular_keys_triggers_and_a_role_without_superuser(
     assert 'GRANT "postgres" TO' in ran.err
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_recover_sets_back_what_the_run_has_set(databases: tuple[str, str], taken: bool) -> None:
+    """Two columns share the sequence; it keeps its value where others have taken numbers meanwhile."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY);"
+        "CREATE TABLE b (id INT AUTO_INCREMENT PRIMARY KEY);"
+        "INSERT INTO a VALUES (500); INSERT INTO b VALUES (7)",
+    )
+    postgres(
+        target,
+        "CREATE SEQUENCE s; CREATE TABLE a (id int PRIMARY KEY DEFAULT nextval('s')); "
+        "CREATE TABLE b (id int PRIMARY KEY DEFAULT nextval('s')); "
+        "CREATE FUNCTION takes() RETURNS event_trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM nextval('public.s'); END $$",
+    )
+    if taken:
+        postgres(target, "CREATE EVENT TRIGGER takes ON ddl_command_end EXECUTE FUNCTION takes()")
+    try:
+        assert load(source, target).code == 0
+    finally:
+        postgres(target, "DROP EVENT TRIGGER IF EXISTS takes")
+    standing = "SELECT last_value, is_called FROM s"
+    assert postgres(target, standing) == [(501, False)]
+    postgres(target, "UPDATE converge.run SET state = 'failed'")
+    ran = converge("recover", "--yes", "--target", target)
+    assert ran.code == 0, ran.err
+    assert postgres(target, standing) == [(501, False) if taken else (1, False)]
+
+
 def test_a_run_that_was_not_taken_back_is_in_the_way(both: tuple[str, str]) -> None:
     """Its keys are away: they must not be taken for what the application has made."""
     source, target = both

@@ -142,7 +142,10 @@ def _load(before: Existing, run: int) -> Iterator[Step]:
         yield from (copied(run, name, number, sql) for number, sql in enumerate(CHUNKS[name]))
     yield run_sql(merge("app", tables["Parent"]))
     yield run_sql(merge("app", tables["weird"]))
-    yield run_sql("SELECT setval('app.child_id_seq', 1000)")
+    yield run_sql(
+        """UPDATE converge.run SET next_values = '{"app.child_id_seq": 1001}'""",
+        "SELECT setval('app.child_id_seq', 1000)",
+    )
 
 
 def _put_back(before: Existing) -> Iterator[Step]:
@@ -327,21 +330,21 @@ def test_rows_of_others_are_never_removed(target: Target) -> None:
 
 def test_numbers_that_others_have_taken_stay_taken(target: Target) -> None:
     """A sequence that is set back would give them once more."""
-    unset = target.copied - 4  # before the last chunk, the merges, and the run's own setval
     next_id = "SELECT last_value FROM app.child_id_seq"
-    target.load(unset)
-    postgres(target.admin, "SELECT nextval('app.child_id_seq')")
-    target.recover()
-    assert postgres(target.admin, next_id) == [(3,)]
+    # Before chunks are entered, before the last one, and before the run's own setval.
+    for steps, chunks in (
+        (0, "DELETE FROM converge.chunk"),
+        (target.copied - 4, ""),
+        (target.copied - 1, ""),
+    ):
+        postgres(target.admin, "SELECT setval('app.child_id_seq', 2)")
+        target.load(steps)
+        postgres(target.admin, f"{chunks or 'SELECT 1'}; SELECT nextval('app.child_id_seq')")
+        target.recover()
+        assert postgres(target.admin, next_id) == [(3,)], steps
 
     postgres(target.admin, "SELECT setval('app.child_id_seq', 2)")
-    run = target.load(target.copied)
-    postgres(
-        target.admin,
-        "INSERT INTO converge.plan (run_id, options, plan, made) VALUES (%s, '{}', '{}', "
-        """'{"objects": {}, "next_values": {"app.child_id_seq": 1001}}')""",
-        run,
-    )
+    target.load(target.copied)
     postgres(target.admin, "SELECT nextval('app.child_id_seq')")
     target.recover()
     assert postgres(target.admin, next_id) == [(1001,)]

@@ -25,6 +25,8 @@ class LoadRun:
     """Source tables with the target's tables that take their rows."""
     existing: Existing
     """The target's schema before the run."""
+    next_values: Mapping[str, int]
+    """What the run was about to set, by the quoted name of a sequence."""
 
     @property
     def unfinished(self) -> bool:

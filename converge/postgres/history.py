@@ -232,7 +232,7 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
     # Through its JSON, because a ledger of an earlier version has fewer columns.
     row = connection.execute(
         "SELECT id, source, state, to_jsonb(r) -> 'truncates', coalesce(to_jsonb(r) -> 'targets', '{}'), "
-        "existing FROM converge.run r, "
+        "existing, coalesce(to_jsonb(r) -> 'next_values', '{}') FROM converge.run r, "
         "LATERAL (SELECT to_json(r) -> 'evidence' -> 'existing') e(existing) "
         "WHERE target_schema = %s AND json_typeof(existing) = 'object' "
         "ORDER BY state IN ('finished', 'recovered'), id DESC LIMIT 1",
@@ -240,8 +240,8 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
     ).fetchone()
     if row is None:
         return None
-    run, source, state, truncates, targets, existing = row
-    found = LoadRun(run, source, state, truncates, targets, decode(Existing, existing))
+    run, source, state, truncates, targets, existing, next_values = row
+    found = LoadRun(run, source, state, truncates, targets, decode(Existing, existing), next_values)
     if found.unfinished:
         _require_reader(found.existing, schema)
     return found

@@ -58,6 +58,22 @@ def set_next_values(
         connection.execute(query)
 
 
+def record_next_values(
+    connection: psycopg.Connection[Any],
+    run: int,
+    plan: Plan,
+    numbers: Mapping[str, int],
+    counters: Mapping[str, int],
+) -> None:
+    """Keeps what a load is about to set by `next_value_statements`, for `recover`.
+
+    A sequence of which others have taken numbers since the run began is left out: it is not to be set back.
+    """
+    each = [_record(run, *one) for one in _to_set(connection, plan, numbers, counters)]
+    for query in _together(connection, each, ";"):
+        connection.execute(query)
+
+
 def next_value_statements(
     connection: psycopg.Connection[Any], plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]
 ) -> list[str]:
@@ -69,7 +85,13 @@ def next_value_statements(
     A column that has reached its type's end stays there: the next insert fails, as it does in MySQL. A
     sequence that others have dropped is left out; `made.changed_since` names it.
     """
-    statements = []
+    return [_setval(*one) for one in _to_set(connection, plan, numbers, counters)]
+
+
+def _to_set(
+    connection: psycopg.Connection[Any], plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]
+) -> Iterator[tuple[str, str]]:
+    """Sequences, by their quoted names, each with an expression of what it is to give next at least."""
     gone = gone_sequences(connection, plan)
     for identity, column, place in _identities(plan):
         sequence = gone[column.sequence].instead if column.sequence in gone else column.sequence
@@ -80,21 +102,39 @@ def next_value_statements(
         # Of a sequence that counts by 50 Hibernate takes the 49 numbers before the one that it gets, too.
         largest = f"(SELECT max({pg_name(column.target)}) FROM {place})"
         free = f"greatest({next_value}, floor({largest}::numeric) + 1)"
-        statements.append(_setval(sequence, f"{free} + greatest(q.seqincrement - 1, 0)"))
-    statements += [
-        _setval(pg_name(plan.schema, one.target), str(counters[one.table]))
-        for one in plan.counters
-        if one.table in counters and pg_name(plan.schema, one.target) not in gone
-    ]
-    return statements
+        yield sequence, f"{free} + greatest(q.seqincrement - 1, 0)"
+    for one in plan.counters:
+        sequence = pg_name(plan.schema, one.target)
+        if one.table in counters and sequence not in gone:
+            yield sequence, str(counters[one.table])
 
 
 def _setval(sequence: str, next_value: str) -> str:
-    return f"""
-            SELECT setval(q.seqrelid, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
-              FROM pg_sequence q,
-                   LATERAL (SELECT greatest({next_value}, {next_number(sequence)})) n(next)
-             WHERE q.seqrelid = {pg_text(sequence)}::regclass"""
+    return (
+        "SELECT setval(q.seqrelid, least(n.next, q.seqmax)::bigint, n.next > q.seqmax) "
+        f"{_from(sequence, next_value)}"
+    )
+
+
+def _record(run: int, sequence: str, next_value: str) -> str:
+    name, number = pg_text(sequence), next_number(sequence)
+    return (
+        # Several columns may share the sequence.
+        f"UPDATE converge.run SET next_values = next_values || jsonb_build_object({name}, "
+        f"greatest(least(n.next, q.seqmax::numeric + q.seqincrement), (next_values ->> {name})::numeric)) "
+        f"{_from(sequence, next_value)} AND id = {run} AND n.next > {number} "
+        # It stands as before the run, or where an earlier attempt has set it.
+        f"AND ((evidence #> ARRAY['existing', 'sequences', {name}])::jsonb "
+        f"= (SELECT jsonb_build_array(last_value, is_called) FROM {sequence}) "
+        f"OR (next_values ->> {name})::numeric = {number})"
+    )
+
+
+def _from(sequence: str, next_value: str) -> str:
+    return (
+        f"FROM pg_sequence q, LATERAL (SELECT greatest({next_value}, {next_number(sequence)})) n(next) "
+        f"WHERE q.seqrelid = {pg_text(sequence)}::regclass"
+    )
 
 
 def next_number(sequence: str) -> str:

@@ -15,7 +15,7 @@ import psycopg
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.existing import OFF, ROWS_LIMIT, Existing, OwnTable
-from converge.model.quote import pg_name, pg_text
+from converge.model.quote import pg_name
 from converge.model.recovery import LoadRun, Part
 from converge.model.words import counted
 from converge.postgres.connect import THEIR_PATH
@@ -136,15 +136,9 @@ class Undo:
                 yield Done("sequences", 1, name)
 
     def _set_by_run(self, sequence: str) -> bool:
-        """Whether its next value is what the run has recorded, or the run may have come to set it: after the
-        last chunk, and just before it records what it has set."""
-        run = self._run.id
-        copied = f"NOT EXISTS (SELECT FROM converge.chunk WHERE run_id = {run} AND done_at IS NULL)"
-        numbers = f"SELECT made -> 'next_values' FROM converge.plan WHERE run_id = {run}"
-        recorded = f"(({numbers}) ->> {pg_text(sequence)})::numeric"
-        return bool(
-            value(self._connection, f"SELECT coalesce({recorded} = {next_number(sequence)}, {copied})")
-        )
+        """Whether its next value is what the run was about to set."""
+        recorded = self._run.next_values.get(sequence)
+        return recorded is not None and recorded == value(self._connection, f"SELECT {next_number(sequence)}")
 
     def _indexes(self, now: Existing) -> Iterator[Done]:
         for table, other in self._pairs(now):

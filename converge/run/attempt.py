@@ -28,7 +28,7 @@ from converge.postgres.following import note_start
 from converge.postgres.history import missing_tables
 from converge.postgres.ledger import Ledger
 from converge.postgres.made import changed_since, record_schema
-from converge.postgres.next_values import set_next_values
+from converge.postgres.next_values import record_next_values, set_next_values
 from converge.postgres.recorded import record_there
 from converge.postgres.saved import has_kept, kept_table, saved_table
 from converge.run import recheck
@@ -179,6 +179,10 @@ class Run:
                 builder.side_by_side("validate", "finish", "trigger")
                 builder.in_order("refresh")
                 builder.side_by_side("analyze")
+                if existing is not None:
+                    record_next_values(
+                        self.postgres, self.ledger.run_id, self.plan, self.numbers, self.counters
+                    )
                 set_next_values(self.postgres, self.plan, self.numbers, self.counters)
                 builder.in_order("after finish")
                 made = record_schema(self.postgres, self.plan, self.ledger.run_id, loaded)
