@@ -267,8 +267,9 @@ def test_foreign_keys_are_the_same_by_what_they_refer_to_and_do(
         source,
         "CREATE TABLE customer (Id INT PRIMARY KEY, code INT NOT NULL UNIQUE, UNIQUE (id, code));"
         "CREATE TABLE o (id INT PRIMARY KEY, other INT, code INT, deletes INT, late INT, same INT, x INT, "
-        "y INT, up INT,"
+        "y INT, up INT, `over` INT,"
         "CONSTRAINT up FOREIGN KEY (up) REFERENCES o (id) ON UPDATE CASCADE,"
+        "CONSTRAINT `over` FOREIGN KEY (`over`) REFERENCES o (id) ON UPDATE CASCADE,"
         "CONSTRAINT other FOREIGN KEY (other) REFERENCES customer (ID) ON DELETE RESTRICT,"
         "CONSTRAINT code FOREIGN KEY (code) REFERENCES customer (id),"
         "CONSTRAINT deletes FOREIGN KEY (deletes) REFERENCES customer (id) ON DELETE RESTRICT,"
@@ -283,6 +284,7 @@ def test_foreign_keys_are_the_same_by_what_they_refer_to_and_do(
         "CREATE TABLE o (id int PRIMARY KEY, other int REFERENCES party ON DELETE CASCADE,"
         "code int REFERENCES client (code), deletes int REFERENCES client ON DELETE CASCADE, late int,"
         "same int REFERENCES client DEFERRABLE INITIALLY DEFERRED, x int, y int, up int REFERENCES o,"
+        "over int REFERENCES o ON UPDATE CASCADE,"
         'FOREIGN KEY (y, x) REFERENCES client (code, "ID"));'
         "ALTER TABLE o ADD FOREIGN KEY (late) REFERENCES client ON DELETE SET NULL ON UPDATE CASCADE "
         "NOT VALID",
@@ -302,6 +304,7 @@ def test_foreign_keys_are_the_same_by_what_they_refer_to_and_do(
         assert differ == {
             "o.deletes": ("lossy", "ON DELETE is RESTRICT in the source and CASCADE in the target"),
             "o.late": ("lossy", "the target's key is NOT VALID, so its rows are not checked"),
+            "o.over": ("lossy", "ON UPDATE is NO ACTION in the source and CASCADE in the target"),
         }
 
 

@@ -264,10 +264,9 @@ def _foreign_key(
 
 def _differs(table: Table, key: ForeignKey, own: OwnForeignKey) -> Iterator[str]:
     """What the target's key does otherwise."""
-    actions = ("DELETE", key.on_delete, own.on_delete), ("UPDATE", key.on_update, own.on_update)
+    on_update = "NO ACTION" if updates_nothing(table, key) else key.on_update
+    actions = ("DELETE", key.on_delete, own.on_delete), ("UPDATE", on_update, own.on_update)
     for event, ours, theirs in actions:
-        if event == "UPDATE" and updates_nothing(table, key) and theirs in ("NO ACTION", "RESTRICT"):
-            continue
         # InnoDB looks at once, whichever of both is written.
         if ours != theirs and {ours, theirs} != {"NO ACTION", "RESTRICT"}:
             yield f"ON {event} is {ours} in the source and {theirs} in the target"
