@@ -126,6 +126,8 @@ class Evidence:
     """Why the target refused a translation when it was tried, by ``kind name`` of the object."""
     tried: bool = False
     """Whether translations were tried on the target at all."""
+    printed: Mapping[str, str] = field(default_factory=dict)
+    """How the target prints translations of generated columns, by ``table.column AS expression``."""
     existing: Existing | None = None
     """The target's own tables before a run in load mode."""
     seeded: Mapping[str, Seeded] = field(default_factory=dict)

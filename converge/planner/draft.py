@@ -37,6 +37,10 @@ class Answers(Protocol):
     def refusal(self, draft: Draft, trial: Trial) -> str | None:
         """Why the target refuses a translation when it is tried; None where it does not."""
 
+    def printed(self, expression: str, columns: str) -> str | None:
+        """How the target prints the expression of the one generated column of a table of these columns; None
+        where it cannot be asked, or refuses it."""
+
     def rows(self, draft: Draft) -> Evidence:
         """The evidence with what is known of rows that are in the target's own tables."""
 
@@ -234,6 +238,13 @@ class Draft:
         if self.answers is None:
             return self.evidence.refused.get(trial.object)
         return self.answers.refusal(self, trial)
+
+    def printed(self, name: str, sql: str, columns: str) -> str | None:
+        """How the target prints the expression `sql` of a generated column; None where that is not known."""
+        expression = f"{name} AS {sql}"
+        if self.answers is None:
+            return self.evidence.printed.get(expression)
+        return self.answers.printed(expression, columns)
 
     @property
     def tried(self) -> bool:

@@ -35,6 +35,21 @@ def may_try(connection: psycopg.Connection[Any]) -> bool:
     return bool(value(connection, query))
 
 
+def printed(connection: psycopg.Connection[Any], columns: str) -> str | None:
+    """The expression of the one generated column of a table of these columns, as the server prints it; None
+    where it refuses the table. The connection must be outside of a transaction."""
+    name = pg_name(SCHEMA, "converge trial")
+    query = "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = %s::regclass"
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(f"CREATE TABLE {name} ({columns})".encode())
+            return str(value(connection, query, (name,)))
+    except psycopg.Error as error:
+        if error.sqlstate is None or error.sqlstate.startswith(_NOT_THE_SQL):
+            raise
+        return None
+
+
 class Trials:
     """Trials one after the other; only tables that a trial names are made.
 

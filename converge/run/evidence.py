@@ -31,7 +31,7 @@ from converge.postgres.connect import THEIR_PATH
 from converge.postgres.keyed import Keyed, left_alone, load_ours, load_theirs
 from converge.postgres.query import value
 from converge.postgres.saved import is_whole
-from converge.postgres.trial import Trials, may_try
+from converge.postgres.trial import Trials, may_try, printed
 from converge.run.options import Options
 
 PHASE = "scan"
@@ -88,7 +88,7 @@ def ask_target(
             asked.trials = stack.enter_context(Trials(target, inputs.schema))
         plan = make_plan(inputs, asked)
     if asked.trials is None:
-        return plan, asked.evidence
+        return plan, replace(asked.evidence, printed=asked.prints)
     return plan, replace(asked.evidence, refused=asked.refused, tried=True)
 
 
@@ -100,6 +100,7 @@ class _Answers:
     ) -> None:
         self.evidence = evidence
         self.refused: dict[str, str] = {}
+        self.prints: dict[str, str] = {}
         self.trials: Trials | None = None
         self._source, self._target = source, target
 
@@ -109,6 +110,12 @@ class _Answers:
         if reason is not None:
             self.refused[trial.object] = reason
         return reason
+
+    def printed(self, expression: str, columns: str) -> str | None:
+        found = printed(self._target, columns) if may_try(self._target) else None
+        if found is not None:
+            self.prints[expression] = found
+        return found
 
     def rows(self, draft: Draft) -> Evidence:
         assert self._source is not None and draft.loading is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import sqlglot
 from sqlglot import exp
@@ -25,6 +25,9 @@ from converge.planner.values import hint, hint_conditions, note_values
 from converge.translate import Untranslatable
 from converge.types import NUMBERS, TEXTUAL, Family, base_name, family_of, normal
 
+_TEXT, _WHOLE = ("TEXT", "VARCHAR"), ("INT", "BIGINT")
+_IDLE = {"smallint": _WHOLE, "integer": _WHOLE, "bigint": _WHOLE, "text": _TEXT, "varchar": _TEXT}
+"""Types to which a cast changes no value, by a column's type."""
 _IS_FILLED = re.compile(r"\([^()]+ IS NOT NULL\)")
 """A column's CHECK that is as good as NOT NULL, as the server prints it."""
 
@@ -229,35 +232,49 @@ def note_lacking(draft: Draft, match: Match, plans: Sequence[ColumnPlan]) -> Non
     for column in match.columns:
         for attribute in _lacking(match, column):
             lacking[attribute].append(column)
-    if otherwise := [*_computed_otherwise(draft, match, plans)]:
-        lacking["the same generated expression"] = otherwise
-    if lacking:
+    otherwise = [*_computed_otherwise(draft, match, plans)]
+    words = [f"the target's columns lack {', '.join(lacking)}"] if lacking else []
+    causes = ["the target's columns lack attributes of the source's"] if lacking else []
+    evidence = [f"{attribute}: {', '.join(names)}" for attribute, names in lacking.items()]
+    if otherwise:
+        words.append("the target computes columns by another expression")
+        causes.append(words[-1])
+        evidence.append(f"another expression: {', '.join(otherwise)}")
+    if words:
         draft.find(
-            Code.L036, match.source.name, f"the target's columns lack {', '.join(lacking)}",
-            "a migration of the application",
-            evidence="; ".join(f"{attribute}: {', '.join(names)}" for attribute, names in lacking.items()),
-            cause="the target's columns lack attributes of the source's",
+            Code.L036, match.source.name, "; ".join(words), "a migration of the application",
+            evidence="; ".join(evidence), cause="; ".join(causes),
         )  # fmt: skip
 
 
 def _computed_otherwise(draft: Draft, match: Match, plans: Sequence[ColumnPlan]) -> Iterator[str]:
     """Columns that both sides compute, where the expressions are not shown to be the same."""
-    ours = StoredColumns(draft, match.source, {plan.source: plan for plan in plans})
-    whole = {plan.target for plan in plans if plan.target_type in ("smallint", "integer", "bigint")}
+    by_name = {plan.source: plan for plan in plans}
+    ours, unguarded = (StoredColumns(draft, match.source, by_name) for _ in range(2))
+    # They differ only where a sum of integers overflows, which MySQL, too, refuses nearly everywhere.
+    unguarded.context.exact = False
+    types = {plan.target: base_name(plan.target_type) for plan in plans}
     for plan in plans:
         column = match.source.column(plan.source)
         if not (column.generated and plan.generated):
             continue
         try:
-            mine, theirs = (_meant(sql, plan, whole) for sql in (ours.stored(column), plan.generated))
+            theirs = _meant(plan.generated, plan, types)
+            if not any(
+                _meant(_printed(draft, one, column), plan, types) == theirs for one in (ours, unguarded)
+            ):
+                yield plan.source
         except (Untranslatable, SqlglotError):
             yield plan.source
-        else:
-            if mine != theirs:
-                yield plan.source
 
 
-def _meant(sql: str, plan: ColumnPlan, whole: Container[str]) -> exp.Expr:
+def _printed(draft: Draft, columns: StoredColumns, column: Column) -> str:
+    """Our expression for the column, in the server's words where it can be asked."""
+    sql = columns.stored(column)
+    return draft.printed(f"{columns.table.name}.{column.name}", sql, columns.around(column, sql)) or sql
+
+
+def _meant(sql: str, plan: ColumnPlan, types: Mapping[str, str]) -> exp.Expr:
     """An expression of PostgreSQL without what is written in one way or another: parentheses that its tree
     does not need, casts that change no value, and that of all of it to its column's type."""
     tree = exp.Paren(this=sqlglot.parse_one(sql, read="postgres"))
@@ -266,7 +283,7 @@ def _meant(sql: str, plan: ColumnPlan, whole: Container[str]) -> exp.Expr:
         tree.set("this", tree.this.this)
     # What is inside first: (a)::bigint.
     for node in reversed([*tree.walk()]):
-        if node is not tree and (isinstance(node, exp.Paren) or _is_idle(node, whole)):
+        if node is not tree and (isinstance(node, exp.Paren) or _is_idle(node, types)):
             node.replace(node.this)
         elif isinstance(node, exp.Identifier):
             node.set("quoted", False)
@@ -275,13 +292,18 @@ def _meant(sql: str, plan: ColumnPlan, whole: Container[str]) -> exp.Expr:
     return tree
 
 
-def _is_idle(node: exp.Expr, whole: Container[str]) -> bool:
-    """Whether it casts a literal, or one of these `whole` numbers' columns, so that only a division would
-    give another value; or a column to a text."""
+def _is_idle(node: exp.Expr, types: Mapping[str, str]) -> bool:
+    """Whether it casts a column of these `types`, or a literal, to a type of its own kind, so that only a
+    division or a shift would give another value."""
     # One to the name of an object, such as ::regconfig, is to no DType.
     if not isinstance(node, exp.Cast) or node.to.expressions or not isinstance(node.to.this, exp.DType):
         return False
-    to = node.to.this.name
-    if isinstance(node.this, exp.Column) and to not in ("TEXT", "VARCHAR"):
-        return node.this.name in whole and to in ("INT", "BIGINT") and not node.find_ancestor(exp.Div)
-    return isinstance(node.this, exp.Column | exp.Literal | exp.Null) and not node.find_ancestor(exp.Div)
+    to, value = node.to.this.name, node.this
+    if node.find_ancestor(exp.Div, exp.BitwiseLeftShift):
+        return False
+    if isinstance(value, exp.Column):
+        return to in _IDLE.get(types.get(value.name, ""), ())
+    if isinstance(value, exp.Literal):
+        whole = not value.is_string and str(value.this).isdigit()
+        return to in (_TEXT if value.is_string else (*_WHOLE, "DECIMAL") if whole else ("DECIMAL",))
+    return isinstance(value, exp.Null)
