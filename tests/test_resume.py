@@ -140,12 +140,17 @@ def test_tables_that_are_left_out_may_come_change_and_go(databases: tuple[str, s
     source, target = databases
     mysql(
         source,
-        "CREATE TABLE one (id INT PRIMARY KEY); CREATE TABLE tmp_1 (id INT); INSERT INTO one VALUES (1)",
+        "CREATE TABLE one (id TINYINT(1) PRIMARY KEY); INSERT INTO one VALUES (1);"
+        "CREATE TABLE tmp_1 (id INT)",
     )
     ends = ("--source", source, "--target", target)
     file = str(tmp_path / "plan.json")
     assert converge("plan", *ends, "--exclude", "tmp_*", "-o", file).code == 0
-    mysql(source, "ALTER TABLE tmp_1 ADD KEY (id); CREATE TABLE tmp_2 (id INT PRIMARY KEY, CHECK (id > 0))")
+    mysql(
+        source,
+        "ALTER TABLE tmp_1 ADD KEY (id); CREATE TABLE tmp_2 (id TINYINT(1) PRIMARY KEY, CHECK (id > 0), "
+        "FOREIGN KEY (id) REFERENCES one (id))",
+    )
     ran = converge("migrate", *ends, "--exclude", "tmp_*", "--plan", file)
     assert ran.code == 0, ran.err
     for change in ("ALTER TABLE tmp_1 ADD more INT; DROP TABLE tmp_2", "DROP TABLE tmp_1"):

@@ -357,10 +357,17 @@ def test_new_tables_that_foreign_keys_join_keep_the_types_of_all(
     types = "SELECT pg_typeof(id)::text || pg_typeof(t_id) FROM"
     assert postgres(target, f"{types} c UNION ALL {types} d") == [("uuiduuid",)] * 2
     assert compare(source, target).equal
+    # Those of another run decide nothing of this one.
+    mysql(source, f"CREATE TABLE f {new}; INSERT INTO f SELECT UUID(), id FROM t")
+    ran = converge("migrate", *ends, "--map", str(map_), "--include", "f")
+    assert ran.code == 0, ran.err
+    ran = sync(databases, "--run", "1")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    mysql(source, "DROP TABLE f")
     # A value that is none makes the type another one, of the run's table, too.
     mysql(source, f"CREATE TABLE e {new}; SET foreign_key_checks = 0; INSERT INTO e VALUES (UUID(), 'x')")
     for more in ((), ("--dry-run",)):
-        ran = sync(databases, *more)
+        ran = sync(databases, "--run", "1", *more)
         assert (ran.code, "T011" in ran.err) == (3, True), ran.err
 
 

@@ -209,13 +209,14 @@ def _begun(column: Column, rules: tuple[Rule, ...], rule: Rule) -> tuple[Value, 
 
 
 class Decisions:
-    """The decision of every column; all columns that foreign keys join get the same type."""
+    """The decision of every column; all columns that foreign keys of the plan join get the same type."""
 
-    def __init__(self, catalog: Catalog, map_: Map, evidence: Evidence) -> None:
+    def __init__(self, catalog: Catalog, map_: Map, evidence: Evidence, taken: Set[str]) -> None:
+        """`taken` are the tables of the plan. The target gets no key of others, which nobody scans."""
         self._map = map_
         self._evidence = evidence
         self._sources = {table.name: table for table in catalog.tables}
-        self._joined = _components(catalog)
+        self._joined = _components(catalog, taken)
         self.identities = {
             joined
             for table in catalog.tables
@@ -302,13 +303,14 @@ def index_entry(table: Table, index: Index, *lines: str) -> str:
     return entry("index", literally(table=table.name, index=index.name), *lines)
 
 
-def _components(catalog: Catalog) -> Mapping[ColumnName, Set[ColumnName]]:
-    """For each column of a foreign key the columns that it is joined with, itself included."""
+def _components(catalog: Catalog, taken: Set[str]) -> Mapping[ColumnName, Set[ColumnName]]:
+    """For each column of a foreign key between these tables the columns that it is joined with, itself
+    included."""
     components: dict[ColumnName, set[ColumnName]] = {}
     for table in catalog.tables:
         for key in table.foreign_keys:
             for child, parent in key.pairs:
-                if key.parent_database == catalog.database:
+                if key.parent_database == catalog.database and {table.name, key.parent} <= taken:
                     ends = (table.name, child), (key.parent, parent)
                     small, large = sorted((components.setdefault(end, {end}) for end in ends), key=len)
                     if small is not large:

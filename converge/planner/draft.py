@@ -71,7 +71,8 @@ class Draft:
         """By source table: those that are sequences in the target."""
         self.taken = self._take()
         """The source's tables of the plan, as `catalog` has them."""
-        self.decisions = Decisions(self.catalog, self.map, self.evidence)
+        names = {table.name for table in self.taken}
+        self.decisions = Decisions(self.catalog, self.map, self.evidence, names)
 
         self.tables: dict[str, TablePlan] = {}
         self.kept: dict[str, TablePlan] = {}

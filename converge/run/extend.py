@@ -94,11 +94,13 @@ def extend(
     new = own - known.keys() if now.plan.mode == "create" else set()
     left = {name for name, table in known.items() if table.target in facts.names} - own
     gone = known.keys() - own - left
-    if not (new or gone) or run.state != "finished" or run.made is None:
-        _require_same_but_tables(run, now.plan, inputs.catalog)
-        return narrowed(now.plan, own & known.keys())
     exclude = (*inputs.selection.exclude, *map(escape, run.elsewhere))
     inputs = replace(inputs, selection=Selection(inputs.selection.include, exclude))
+    if not (new or gone) or run.state != "finished" or run.made is None:
+        # Tables of other runs, which this one has not scanned, decide nothing here.
+        plan = make_plan(inputs) if run.elsewhere else now.plan
+        _require_same_but_tables(run, plan, inputs.catalog)
+        return narrowed(plan, own & known.keys())
     scanned = gather(source, inputs, options, emit, now.position, only=new)
     _, asked = ask_target(replace(inputs, evidence=scanned), there, now.source)
     evidence = replace(asked, refused={**asked.refused, **inputs.evidence.refused})
