@@ -321,3 +321,11 @@ ALTER TABLE converge.run ADD COLUMN next_values jsonb NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN converge.run.next_values IS 'next values that a load sets, by sequence';
 
 UPDATE converge.alembic_version SET version_num='0014' WHERE converge.alembic_version.version_num = '0013';
+
+-- Running upgrade 0014 -> 0015
+
+ALTER TABLE converge.follow ADD crashed text NOT NULL DEFAULT '';
+
+COMMENT ON COLUMN converge.follow.crashed IS 'file that the source began after its last crash, by which all was to be compared anew';
+
+UPDATE converge.alembic_version SET version_num='0015' WHERE converge.alembic_version.version_num = '0014';

@@ -363,6 +363,32 @@ def test_a_parent_that_comes_and_goes_takes_its_orphans_along(
         assert postgres(target, query) == mysql(source, query), query
 
 
+def test_an_orphan_of_an_earlier_epoch_goes_with_a_parent_between_two(databases: tuple[str, str]) -> None:
+    """Also of keys that were checked by the run: epochs let orphans in, as the source does."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE p (id INT PRIMARY KEY, code INT UNIQUE); CREATE TABLE q (code VARCHAR(9) PRIMARY KEY);"
+        "CREATE TABLE c (id INT PRIMARY KEY, code INT, FOREIGN KEY (code) REFERENCES p (code) "
+        "ON DELETE CASCADE);"
+        "CREATE TABLE d (id INT PRIMARY KEY, code VARCHAR(9), FOREIGN KEY (code) REFERENCES q (code) "
+        "ON DELETE CASCADE);",
+    )
+    assert converge("migrate", "--source", source, "--target", target).code == 0
+    mysql(source, "SET foreign_key_checks = 0; INSERT INTO c VALUES (1, 70); INSERT INTO d VALUES (1, 'abc')")
+    assert follow(databases).code == 0
+    mysql(
+        source,
+        "INSERT INTO p VALUES (7, 70); DELETE FROM p; INSERT INTO p VALUES (8, 70);"
+        "INSERT INTO c VALUES (2, 70);"
+        "INSERT INTO q VALUES ('ABC'); DELETE FROM q; INSERT INTO q VALUES ('abc');"
+        "INSERT INTO d VALUES (2, 'abc')",
+    )
+    ran = follow(databases, "--prove-share", "0")
+    assert ran.code == 0, ran.err
+    assert postgres(target, "SELECT id FROM c UNION ALL SELECT id FROM d") == [(2,), (2,)]
+
+
 def test_keys_are_equal_as_their_type_says(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = databases
     mysql(

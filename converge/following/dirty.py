@@ -258,6 +258,9 @@ class Dirty:
         keys = ",".join(f"c.{name}" for name in table.key_names)
         parents = ",".join(f"p.{name}" for name in parent.key_names)
         on = " AND ".join(f"c.{one}=p.{other}" for one, other in child.on)
+        if self._has_lost_orphans(parent, child, on):
+            self.whole.add(table.number)
+            return
         moved = f"SELECT {parent.keys} FROM {_keys_table(parent.number)} WHERE {MOVED}"
         children = f"SELECT {keys} FROM {table.name} c JOIN"
         referring = f"{children} {parent.name} p ON {on} WHERE ({parents}) IN ({moved})"
@@ -280,6 +283,23 @@ class Dirty:
             for batch in self._batches(parent.number, f"round = {round_} AND moved"):
                 query = f"{child.in_source}{parent.where(batch, 'p')}"
                 self._add(table.number, fetch(source, query), round_ + 1)
+
+    def _has_lost_orphans(self, parent: Followed, child: Child, on: str) -> bool:
+        """Whether an orphan row of the target may have gone with a parent that has come and gone since, which
+        the keys do not find: by a column that is not of the parent's key, or a text that the source's
+        collation takes for equal."""
+        moved = f"FROM {_keys_table(parent.number)} WHERE {MOVED}"
+        if {other for _, other in child.on} <= {*parent.key_names}:
+            here, there = (
+                f"SELECT {parent.keys} FROM {of}" for of in (_rows_table(parent.number), parent.name)
+            )
+            moved += f" AND ({parent.keys}) NOT IN ({here}) AND ({parent.keys}) NOT IN ({there})"
+            if parent.numbered:
+                return False
+        filled = " AND ".join(f"c.{one} IS NOT NULL" for one, _ in child.on)
+        alone = f"NOT EXISTS (SELECT FROM {parent.name} p WHERE {on})"
+        orphan = f"SELECT FROM {self._tables[child.table].name} c WHERE {filled} AND {alone}"
+        return bool(value(self._target, f"SELECT EXISTS (SELECT {moved}) AND EXISTS ({orphan})"))
 
     def _add(self, number: int, keys: Iterable[Sequence[str]], round_: int) -> None:
         """Notes more keys, as literals, that are not noted yet."""

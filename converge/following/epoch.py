@@ -109,7 +109,7 @@ class Epochs:
         self._pending: tuple[LogPosition, frozenset[str]] | None = None
         self.unplanned: frozenset[str] = frozenset()
         """Tables that were made since the catalog was read, which nothing follows."""
-        self._crashed = False
+        self._crashed = ""
         self._mark = mark(self._here)
         self._compare_as_keys_do()
         self._acting = value(self._target, _ACTING)
@@ -177,11 +177,12 @@ class Epochs:
                 rows=self.state.rows + sum(rows.values()),
                 seen_at=seen_at,
                 keys=self._dirty.count,
+                crashed=self._crashed or self.state.crashed,
             )
             note_epoch(self._target, self._run, state)
             if rows:
                 self._note_rows(state, rows)
-            if self._crashed:
+            if state.crashed != self.state.crashed:
                 # Rows that were replaced before may be gone from the source, and the log is silent.
                 forget_proof(self._target, self._run)
         self.state = state
@@ -231,7 +232,7 @@ class Epochs:
         Raises SourceError where it was prepared even earlier.
         """
         if start is not None:
-            self._crashed = False
+            self._crashed = ""
             self._come = self._begun = start
             fold = str.casefold if self._folds else str
             watched = watched_tables(self._catalog.database, self._tables, fold=self._folds)
@@ -242,7 +243,7 @@ class Epochs:
             self._changes.take(event, (log.file, event[2]))
         self._dirty.flush()
         self._come = log.come
-        self._crashed |= log.crashed
+        self._crashed = log.crashed or self._crashed
         if self._changes.unprepared:
             if (earlier := self._earlier()) == self._begun:
                 raise SourceError(

@@ -68,9 +68,9 @@ class Log:
         """`marked`: the server's `snapshot.mark`."""
         self._source, self._start, self._marked = source, start, marked
         self.file, self.position = start.file, start.position
-        self.crashed = False
-        """Whether the server has ended without a STOP in between. What InnoDB had not flushed is gone then;
-        the log has it (MySQL 8.0 manual, "innodb_flush_log_at_trx_commit")."""
+        self.crashed = ""
+        """The last file that the server began after an end without a STOP. What InnoDB had not flushed is
+        gone then; the log has it (MySQL 8.0 manual, "innodb_flush_log_at_trx_commit")."""
         self._begun = start.at
         self._has_checksum = False
         self._last = 0
@@ -116,7 +116,8 @@ class Log:
                 )
         body = packet[_HEADER.size :]
         if kind == FORMAT and self.file != self._start.file and self._last != STOP:
-            self.crashed |= bool(*_CREATED.unpack_from(body))
+            (started,) = _CREATED.unpack_from(body)
+            self.crashed = self.file if started else self.crashed
         if kind == ROTATE:
             self.position, self.file = _rotated(body)
             return

@@ -55,6 +55,8 @@ class Following:
     """When the source was as the target is now, by its clock; None of the run itself."""
     keys: int = 0
     """Keys of the last epoch, at most."""
+    crashed: str = ""
+    """File of the log that the source began after its last crash, by which all was to be compared anew."""
     certificate: dict[str, Any] | None = None
     """Of the cutover; from then on the target is the application's."""
 
@@ -108,7 +110,7 @@ def following_now(connection: psycopg.Connection[Any], run: int) -> dict[str, An
     if exists(connection, "converge.proven"):
         more += f", 'proof', ({_PROOF})"
     query = (
-        f"SELECT to_jsonb(f) - 'identities' - 'run_id' || jsonb_build_object({more}) "
+        f"SELECT to_jsonb(f) - 'identities' - 'run_id' - 'crashed' || jsonb_build_object({more}) "
         "FROM converge.follow f WHERE run_id = %(run)s"
     )
     found: dict[str, Any] | None = value(connection, query, {"run": run})
@@ -135,7 +137,7 @@ def note_epoch(connection: psycopg.Connection[Any], run: int, after: Following) 
     """Notes an epoch, in its transaction."""
     connection.execute(
         "UPDATE converge.follow SET log = %s, identities = %s, epoch = %s, rows = %s, seen_at = %s, "
-        "keys = %s WHERE run_id = %s",
+        "keys = %s, crashed = %s WHERE run_id = %s",
         (
             json.dumps(asdict(after.log)),
             json.dumps(after.identities),
@@ -143,6 +145,7 @@ def note_epoch(connection: psycopg.Connection[Any], run: int, after: Following) 
             after.rows,
             after.seen_at,
             after.keys,
+            after.crashed,
             run,
         ),
     )
