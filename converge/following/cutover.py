@@ -200,8 +200,8 @@ def _require_parents(open_: Open) -> None:
             raise BlockedError(
                 f"{key.table}: {said(orphans, 'have no parent', 'row')} by the foreign key {key.name}",
                 code=Code.W010,
-                hint="repair them in the source, where foreign_key_checks was off; or converge sync, where it "
-                "has no such rows",
+                hint="repair them in the source, where foreign_key_checks was off; or, where it has no such "
+                "rows: converge sync",
             )
 
 
