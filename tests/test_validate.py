@@ -309,6 +309,20 @@ def test_a_downgrade_that_restores_the_catalog_alone_is_not_proven(scene: Scene)
     assert postgres(scene.url, "SELECT count(name) FROM users") == [(10_000,)]
 
 
+LIMITED = """
+CREATE TABLE parted (id int, at timestamp(0)) PARTITION BY RANGE (id);
+CREATE TABLE part PARTITION OF parted (CONSTRAINT positive CHECK (id > 0)) FOR VALUES FROM (-9) TO (9);
+INSERT INTO parted VALUES (1, '2024-01-01');
+CREATE UNIQUE INDEX one_name ON other (b, a) WHERE a > 1;
+CREATE TYPE mood AS ENUM ('calm');
+CREATE TYPE address AS (street text);
+CREATE DOMAIN amount AS int CONSTRAINT not_below CHECK (VALUE >= 0);
+CREATE TABLE typed (id int CONSTRAINT of_user REFERENCES users ON DELETE CASCADE, moods mood[], home address,
+                    paid amount, twice int GENERATED ALWAYS AS (id * 2) STORED);
+INSERT INTO typed VALUES (1, '{calm}', NULL, 1);
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';
+CREATE TRIGGER refuse BEFORE INSERT ON typed FOR EACH ROW WHEN (NEW.id > 1) EXECUTE FUNCTION refuse();
+"""
 STARS = "ALTER TABLE users ADD stars int", "ALTER TABLE users DROP stars", "UPDATE users SET stars = 5"
 FINER = (
     "ALTER TABLE parted ALTER at TYPE timestamp(6)",
@@ -316,15 +330,82 @@ FINER = (
     "UPDATE parted SET at = '2024-01-01 00:00:00.7'",
 )
 
+UNNAMED = (
+    "ALTER TABLE users ALTER email DROP NOT NULL",
+    "DELETE FROM users WHERE email IS NULL; ALTER TABLE users ALTER email SET NOT NULL",
+    "UPDATE users SET email = NULL WHERE id = 5",
+)
+ANY_ID = (
+    "ALTER TABLE part DROP CONSTRAINT positive, ADD CONSTRAINT positive CHECK (id > -10)",
+    "DELETE FROM part WHERE id < 0; ALTER TABLE part DROP CONSTRAINT positive, "
+    "ADD CONSTRAINT positive CHECK (id > 0)",
+    "UPDATE parted SET id = -1",
+)
+TWICE = (
+    "DROP INDEX one_name",
+    "DELETE FROM other a USING other b WHERE a.a > 1 AND a.b = b.b AND a.ctid > b.ctid; "
+    "CREATE UNIQUE INDEX one_name ON other (b, a) WHERE a > 1",
+    "INSERT INTO other VALUES (2, 'z'), (2, 'z')",
+)
+ORPHANS = (
+    "ALTER TABLE typed DROP CONSTRAINT of_user",
+    "DELETE FROM typed WHERE id NOT IN (SELECT id FROM users); "
+    "ALTER TABLE typed ADD CONSTRAINT of_user FOREIGN KEY (id) REFERENCES users ON DELETE CASCADE",
+    "INSERT INTO typed VALUES (-1)",
+)
+NEW_LABEL = (
+    "ALTER TYPE mood ADD VALUE 'wild'",
+    "UPDATE typed SET moods = '{calm}' WHERE 'wild' = ANY (moods); ALTER TYPE mood RENAME TO former; "
+    "CREATE TYPE mood AS ENUM ('calm'); "
+    "ALTER TABLE typed ALTER moods TYPE mood[] USING moods::text[]::mood[]; DROP TYPE former",
+    "UPDATE typed SET moods = '{wild}'",
+)
+NEW_ATTRIBUTE = (
+    "ALTER TYPE address ADD ATTRIBUTE zip text",
+    "ALTER TYPE address DROP ATTRIBUTE zip",
+    "UPDATE typed SET home = ROW('x', '1234')",
+)
+OF_DOMAIN = (
+    "ALTER DOMAIN amount DROP CONSTRAINT not_below",
+    "DELETE FROM typed WHERE paid < 0; ALTER DOMAIN amount ADD CONSTRAINT not_below CHECK (VALUE >= 0)",
+    "UPDATE typed SET paid = -1",
+)
+WRITTEN = (
+    "ALTER TABLE typed ALTER twice DROP EXPRESSION",
+    "ALTER TABLE typed DROP twice, ADD twice int GENERATED ALWAYS AS (id * 2) STORED",
+    "UPDATE typed SET twice = 7",
+)
+NO_TRIGGER = (
+    "DROP TRIGGER refuse ON typed",
+    "DELETE FROM typed WHERE id > 1; "
+    "CREATE TRIGGER refuse BEFORE INSERT ON typed FOR EACH ROW WHEN (NEW.id > 1) EXECUTE FUNCTION refuse()",
+    "INSERT INTO typed VALUES (2)",
+)
+DETACHED = (
+    "ALTER TABLE parted DETACH PARTITION part",
+    "DELETE FROM part WHERE id > 9; ALTER TABLE parted ATTACH PARTITION part FOR VALUES FROM (-9) TO (9)",
+    "UPDATE part SET id = 10",
+)
+ROOM = {
+    "a new column": STARS,
+    "a wider type": FINER,
+    "no NOT NULL": UNNAMED,
+    "a wider CHECK": ANY_ID,
+    "no unique index": TWICE,
+    "no foreign key": ORPHANS,
+    "an enum's new label": NEW_LABEL,
+    "a new attribute": NEW_ATTRIBUTE,
+    "no CHECK of a domain": OF_DOMAIN,
+    "no expression": WRITTEN,
+    "no trigger": NO_TRIGGER,
+    "no partition": DETACHED,
+}
 
-@pytest.mark.parametrize(("up", "back", "meanwhile"), [STARS, FINER], ids=["a new column", "a wider type"])
+
+@pytest.mark.parametrize(("up", "back", "meanwhile"), ROOM.values(), ids=ROOM)
 def test_values_that_the_upgrade_has_made_room_for(scene: Scene, up: str, back: str, meanwhile: str) -> None:
     """No trial had them: the downgrade that restores all that was there takes those of a month."""
-    postgres(
-        scene.url,
-        "CREATE TABLE parted (id int, at timestamp(0)) PARTITION BY RANGE (id);"
-        "CREATE TABLE part PARTITION OF parted DEFAULT; INSERT INTO parted VALUES (1, '2024-01-01')",
-    )
+    postgres(scene.url, LIMITED)
     revision(scene.folder, "r1", execute(up), execute(back))
     options = ("--target", scene.url, "--alembic", str(scene.folder))
     ran = scene.validate()
@@ -337,6 +418,23 @@ def test_values_that_the_upgrade_has_made_room_for(scene: Scene, up: str, back: 
     assert "may have values now that were not tried" in refused.err
     assert "migrations validate" not in refused.err
     assert converge("migrations", "revert", *options, "--accept-data-loss", "r1").code == 0
+
+
+def test_what_keeps_the_limits_of_rows_makes_no_room(scene: Scene) -> None:
+    """New names, other actions of a key, more limits, and a limit that is made again."""
+    postgres(scene.url, LIMITED + "; ALTER TABLE users ADD CONSTRAINT named CHECK (email <> '')")
+    up = (
+        "ALTER TABLE users RENAME email TO mail",
+        "ALTER TABLE users RENAME TO people",
+        "ALTER INDEX one_name RENAME TO name_once",
+        "ALTER TABLE typed DROP CONSTRAINT of_user",
+        "ALTER TABLE typed ADD CONSTRAINT to_user FOREIGN KEY (id) REFERENCES people NOT VALID",
+        "ALTER TABLE part DROP CONSTRAINT positive",
+        "ALTER TABLE part ADD CONSTRAINT above CHECK ( id  >  0 ), ALTER at SET NOT NULL",
+    )
+    revision(scene.folder, "r1", execute(*up))
+    assert scene.validate().code == 0
+    assert scene.summary()["with_room"] == []
 
 
 def test_trials_are_not_added_up(scene: Scene) -> None:
@@ -354,6 +452,14 @@ def test_trials_are_not_added_up(scene: Scene) -> None:
     assert not covered(users=0, other=1)
     assert covered(users=1, other=1)
     assert covered(users=0, other=0)
+    # One that has found room for other values shows nothing of that table, whatever an earlier one has said.
+    for rows in (1, 0):
+        trial = {"public.users": 1, "public.other": rows}
+        down = {"public.users": 1}
+        record(folder, folder.revision("r1"), {"up": trial, "down": down}, "postgresql://h/d", "17.5")
+        found = validated(folder, folder.revision("r1"), "down")
+        assert found is not None and found.tables == {"up": both, "down": down}
+        record(folder, folder.revision("r1"), {"up": both, "down": both}, "postgresql://h/d", "17.5")
     # A later trial in which the downgrade has lost rows takes its proof away.
     record(folder, folder.revision("r1"), {"up": both}, "postgresql://h/d", "17.5")
     assert scene.passed("r1") == ("up",)

@@ -15,6 +15,10 @@ _NUMBER = re.compile(r"(small|big)?int(eger)?$|numeric\b")
 class Column:
     name: str
     type: str
+    parts: frozenset[str] = frozenset()
+    """What its values are made of: its type, the types within that, and the labels of enums."""
+    limits: frozenset[str] = frozenset()
+    """What its values have to be: not NULL, what a domain's CHECK says, and the like."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,9 @@ class Image:
     """Numbers of the primary key's columns."""
     condition: str = ""
     """WHERE and what its rows have in common; empty for all rows."""
+    limits: frozenset[str] = frozenset()
+    """What its rows have to be: CHECK constraints, unique, exclusion and foreign keys, triggers, the
+    bounds of a partition."""
 
     @property
     def rows(self) -> str:
@@ -84,11 +91,16 @@ class Pair:
 
     @property
     def has_room(self) -> bool:
-        """Whether its rows may get values afterwards that they could not have before: a column is new, or has
-        another type."""
-        return self.before is not None and any(
-            both.after and (both.before is None or both.before.type != both.after.type)
+        """Whether its rows may get values afterwards that they could not have before: a column is new or has
+        another type, an enum has another label, or a constraint is gone."""
+        if self.before is None or self.after is None:
+            return False
+        return bool(self.before.limits - self.after.limits) or any(
+            both.before is None
+            or both.after.parts - both.before.parts
+            or both.before.limits - both.after.limits
             for both in self.columns
+            if both.after
         )
 
     @property

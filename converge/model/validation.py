@@ -98,8 +98,8 @@ class Validation:
     not_restored: list[str] = field(default_factory=list)
     """What is not as it was after the downgrade, by object or table, promised or not."""
     with_room: list[str] = field(default_factory=list)
-    """Tables that had rows and have new columns or types: the downgrade has seen none of the values that come
-    into them later."""
+    """Tables that had rows, which may have other values since: a column, a type or a label is new, or a
+    constraint is gone. The downgrade has seen none of these values."""
     schema: str = ""
     """Whose catalog was compared."""
     artifacts: str = ""

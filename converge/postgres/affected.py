@@ -147,8 +147,19 @@ def read_images(
 ) -> tuple[Image, ...]:
     """All tables but the one in which Alembic notes what it has applied; the ledger's where they count."""
     return tuple(
-        Image(oid, there, name, {int(at): Column(*one) for at, one in columns.items()}, tuple(key), condition)
-        for oid, there, name, columns, key, condition in rows(
+        Image(
+            oid,
+            there,
+            name,
+            {
+                int(at): Column(label, type_, frozenset(parts), frozenset(limits))
+                for at, (label, type_, parts, limits) in columns.items()
+            },
+            tuple(key),
+            condition,
+            frozenset(whole),
+        )
+        for oid, there, name, columns, key, condition, whole in rows(
             connection, "image_tables", schema=schema, version_table=version_table, ledger=ledger
         )
     )

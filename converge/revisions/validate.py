@@ -131,7 +131,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
     if result.verdict == "validated":
         proven: dict[Direction, dict[str, int]] = {"up": result.tables | sequences}
         if result.downgrade == "restored":
-            proven["down"] = {name: n for name, n in proven["up"].items() if name not in result.with_room}
+            proven["down"] = {name: n for name, n in proven["up"].items() if name not in with_room}
         record(folder, revision, proven, result.target, result.server_version)
 
 

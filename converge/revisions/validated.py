@@ -54,12 +54,15 @@ def record(
     """
     before = _read(folder, revision.id)
     known = before.tables if before is not None and before.digest == digest(revision) else {}
-    shown = {
-        way: tables
-        if all(tables.get(name) for name, rows in known.get(way, {}).items() if rows)
-        else known[way]
-        for way, tables in proven.items()
-    }
+    shown: dict[Direction, Mapping[str, int]] = {}
+    for way, tables in proven.items():
+        # An earlier trial that shows more of the others shows nothing of those with room either.
+        earlier = {
+            name: rows
+            for name, rows in known.get(way, {}).items()
+            if name in tables or name not in proven["up"]
+        }
+        shown[way] = tables if all(tables.get(name) for name, rows in earlier.items() if rows) else earlier
     passed = Record(revision.id, digest(revision), shown, utc_now(), database, server_version)
     path = _path(folder, revision.id)
     with writing(path):

@@ -1,13 +1,53 @@
--- Tables whose rows a revision may touch, with their columns by number, the numbers of their primary key, and which rows
--- count; held_relations.sql says why of an extension's. Where a policy hides its rows, they cannot be looked at.
+-- Tables whose rows a revision may touch, with their columns by number, the numbers of their primary key, which rows
+-- count, and what limits its rows; held_relations.sql says why of an extension's. Where a policy hides its rows, they
+-- cannot be looked at. What limits a row is told by numbers and parse trees, which no new name changes.
 SELECT c.oid::bigint, n.nspname, c.relname,
        (SELECT coalesce(jsonb_object_agg(a.attnum, jsonb_build_array(a.attname,
-                   format_type(a.atttypid, a.atttypmod))), '{}')
-          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+                   format_type(a.atttypid, a.atttypmod), v.parts, v.limits)), '{}')
+          FROM pg_attribute a, LATERAL (
+               -- The type with all that its values are made of: domains have a base, arrays elements, and so on.
+               WITH RECURSIVE part (path, type, mod) AS (
+                   SELECT '', a.atttypid, a.atttypmod
+                   UNION ALL
+                   SELECT p.path || x.step, x.type, x.mod FROM part p JOIN pg_type t ON t.oid = p.type, LATERAL (
+                       SELECT '', t.typbasetype, t.typtypmod WHERE t.typtype = 'd'
+                       UNION ALL SELECT '', t.typelem, p.mod WHERE t.typelem <> 0
+                       UNION ALL SELECT '', r.rngsubtype, -1 FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+                       UNION ALL SELECT '.' || f.attnum, f.atttypid, f.atttypmod FROM pg_attribute f
+                                  WHERE f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
+                       ) x (step, type, mod))
+               SELECT ARRAY(SELECT path || ' ' || format_type(type, mod) FROM part
+                            UNION SELECT path || ' ' || enumlabel FROM part JOIN pg_enum ON enumtypid = type),
+                      ARRAY(SELECT 'NOT NULL' WHERE a.attnotnull
+                            UNION SELECT 'GENERATED' WHERE a.attgenerated <> ''
+                            UNION SELECT path || ' NOT NULL' FROM part JOIN pg_type t ON t.oid = type WHERE t.typnotnull
+                            UNION SELECT path || regexp_replace(k.conbin::text, ' :location -?[0-9]+', '', 'g')
+                              FROM part JOIN pg_constraint k ON k.contypid = type AND k.contype = 'c')
+               ) v (parts, limits)
+         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
        (SELECT coalesce(array_agg(k ORDER BY place), '{}') FROM pg_index i,
                unnest(i.indkey::int2[]) WITH ORDINALITY u(k, place)
          WHERE i.indrelid = c.oid AND i.indisprimary AND place <= i.indnkeyatts),
-       coalesce(e.condition, '')
+       coalesce(e.condition, ''),
+       ARRAY(SELECT regexp_replace(one, ' :location -?[0-9]+', '', 'g') FROM (
+             SELECT 'of ' || c.relpartbound::text WHERE c.relispartition
+             UNION ALL SELECT 'CHECK ' || k.conbin::text FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
+             UNION ALL SELECT concat_ws(' ', 'UNIQUE', (i.indkey::int2[])[0:i.indnkeyatts - 1], i.indclass, i.indcollation,
+                                        to_jsonb(i) ->> 'indnullsnotdistinct', i.indexprs, i.indpred, k.conexclop)
+                         FROM pg_index i LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype = 'x'
+                        WHERE i.indrelid = c.oid AND (i.indisunique OR i.indisexclusion) AND i.indisvalid
+             UNION ALL SELECT concat_ws(' ', 'REFERENCES', k.conkey, k.confrelid, k.confkey, k.confmatchtype)
+                         FROM pg_constraint k LEFT JOIN pg_constraint p ON p.oid = k.conparentid
+                        -- For each partition of the parent there is one more.
+                        WHERE k.conrelid = c.oid AND k.contype = 'f' AND p.conrelid IS DISTINCT FROM k.conrelid
+                          AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgconstraint = k.oid
+                                             AND g.tgrelid = c.oid AND g.tgenabled IN ('D', 'R'))
+             -- It may refuse rows, or change them.
+             UNION ALL SELECT concat_ws(' ', 'TRIGGER', md5(f.prosrc), g.tgtype, g.tgattr, g.tgargs, g.tgqual)
+                         FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+                        -- Those of INSERT or UPDATE.
+                        WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') AND g.tgtype & 20 <> 0
+             ) limits (one))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN (SELECT d.objid, x.extcondition[array_position(x.extconfig, d.objid)]
                FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
