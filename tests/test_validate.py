@@ -292,6 +292,40 @@ def test_the_schema_is_that_of_the_folder(
         assert (ran.code, ran.json["schema"], ran.json["downgrade"]) == (1, "app", "differs"), ran.err
 
 
+def test_an_empty_schema_shows_nothing_of_a_downgrade(
+    postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path
+) -> None:
+    """Alembic's version table is in `public` by default, wherever the models are."""
+
+    def hinted(ran: Ran) -> list[str]:
+        assert "error[A050]" in ran.err, ran.err
+        return re.findall(r"hint +(.*)", ran.err)
+
+    url = new_postgres_database(postgres_175)
+    postgres(url, "CREATE SCHEMA app; CREATE TABLE app.film (id int); CREATE SCHEMA nothing")
+    place = folder(tmp_path / "m").location
+    revision(place, "r1", "ALTER TABLE app.film ADD CONSTRAINT c CHECK (id > 0)", "SELECT 1")
+    options = ("--target", url, "--alembic", str(place), "--artifacts", str(tmp_path / "artifacts"))
+    for schema in ((), ("--schema", "ap")):
+        ran = converge("migrations", "validate", *options, *schema)
+        assert (ran.code, hinted(ran)) == (2, ["--schema app"]), ran.err
+    assert not (place / "validated").exists()
+    named = converge("migrations", "validate", *options, "--schema", "app", "--json")
+    assert (named.code, named.json["downgrade"]) == (1, "differs"), named.err
+
+    # Where the server does not copy its files, the copy has no other schema.
+    revision(place, "r1", "DROP TABLE IF EXISTS film", "SELECT 1")
+    with psycopg.connect(url):
+        streamed = converge("migrations", "validate", *options)
+    assert (streamed.code, hinted(streamed)) == (2, ["--schema app"]), streamed.err
+
+    # The schema of the version table is not proposed where it has no table besides.
+    other = folder(tmp_path / "n", schema="nothing").location
+    revision(other, "r1", "ALTER TABLE app.film ADD stars int", "SELECT 1")
+    unnamed = converge("migrations", "validate", "--target", url, "--alembic", str(other))
+    assert (unnamed.code, hinted(unnamed)) == (2, ["--schema app"]), unnamed.err
+
+
 def test_a_downgrade_that_restores_the_catalog_alone_is_not_proven(scene: Scene) -> None:
     """1,000 values become NULL: that is said, and the gate does not let it pass."""
     lost = "UPDATE users SET name = NULL WHERE id <= 1000"

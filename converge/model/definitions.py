@@ -62,6 +62,11 @@ class Definitions:
         return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing but the schema itself, or not even that."""
+        return all(one.kind == "schema" for one in self.every.values())
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables, without their schema."""
         return tuple(one.facts["name"] for one in self.every.values() if one.kind == "table")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 
 from converge.codes import Code
-from converge.errors import BlockedError, TargetError, UsageError, first_of
+from converge.errors import BlockedError, TargetError, UsageError, first_of, listed
 from converge.model.definitions import Definitions, Differs
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
+from converge.model.image import Image
 from converge.model.revision import Applied, Checked, Revision
 from converge.planner.difference import compared
+from converge.postgres.affected import read_images
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
 from converge.postgres.shadow import shadow
@@ -39,13 +42,23 @@ def drift(folder: Folder, endpoint: Endpoint, schema: str | None, emit: Sink) ->
             run_steps(folder, place, head, "up", emit)
         made = definitions(place, schema, at.table[1])
     here = definitions(endpoint, schema, at.table[1])
-    if at.heads and not any(one.kind != "schema" for each in (made, here) for one in each.every.values()):
+    if at.heads and made.is_empty and here.is_empty:
         raise UsageError(
             f"schema {schema} has no object, neither in {endpoint} nor of the revisions that are applied",
             code=Code.A050,
-            hint=f"--schema {at.table[0]}" if at.table[0] != schema else "--schema names another",
+            hint=another_schema(endpoint, at) or "--schema names another",
         )
     return Checked(str(endpoint), str(folder.location), schema, compared(made, here))
+
+
+def another_schema(endpoint: Endpoint, at: Applied, images: Sequence[Image] = ()) -> str:
+    """A hint that names the schemas which have tables, in the database or among these; empty without one."""
+    with closing(connect(endpoint)) as connection:
+        images = (*images, *read_images(connection, *at.table))
+    names = sorted({image.schema for image in images})
+    if len(names) > 1:
+        return f"--schema names another; there are tables in {listed(names, _SHOWN)}"
+    return f"--schema {names[0]}" if names else ""
 
 
 def standing(

@@ -38,7 +38,7 @@ from converge.postgres.held import held
 from converge.postgres.positions import SEQUENCES, Position, as_pair, read_positions, set_back
 from converge.revisions.commands import require_known, standings
 from converge.revisions.database_copy import copied
-from converge.revisions.drift import is_here
+from converge.revisions.drift import another_schema, is_here
 from converge.revisions.environment import applied, run_steps
 from converge.revisions.folder import Folder, writing
 from converge.revisions.validated import record
@@ -90,7 +90,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
             raise UsageError(
                 f"the version table is in schema {at.table[0]}, and nothing names the schema to compare",
                 code=Code.A050,
-                hint=f"--schema {at.table[0]}",
+                hint=another_schema(target, at) or "--schema names it",
             )
         revision = _chosen(folder, at, request.revision)
         result.revision, result.name = revision.id, revision.name
@@ -112,7 +112,12 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
         with phase(result, emit, "upgrade"):
             run_steps(folder, place, revision.id, "up", emit)
         with phase(result, emit, "compare"):
-            with_room = trial.export(before, trial.look())
+            after = trial.look()
+            nothing = before.definitions.is_empty and after.definitions.is_empty
+            if nothing and (hint := another_schema(target, at, after.images)):
+                message = f"schema {result.schema} has no object, neither before {revision.id} nor after it"
+                raise UsageError(message, code=Code.A050, hint=hint)
+            with_room = trial.export(before, after)
             # Of a partition they are those of its table.
             with_room |= partitioned if with_room else set()
             result.with_room = sorted(with_room & {name for name, rows in result.tables.items() if rows})
