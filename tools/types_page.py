@@ -85,6 +85,11 @@ Two kinds of value arrive as another one, and do not stop the run: the error val
 `keep`; the finding and the run name their number. A rule with `fits = true` that some values break is passed
 over: a `tinyint(1)` with a 2 becomes smallint, not boolean, and a note names the values (V049).
 
+What is stored of a text is its characters, not its bytes. In `armscii8`, `big5`, `cp932`, `eucjpms`, `sjis`,
+`tis620` and `ujis` several codes are the same character of Unicode: of `cp932` both `81CA` and `FA54` are
+U+FFE2. Rows of a unique key that become equal by this stop the run (V032). `verify` does not report a change
+from one such code to the other, and a rollback writes the code that MySQL makes of the character.
+
 | code | rows that | policy | without one |
 |---|---|---|---|
 """
