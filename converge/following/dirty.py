@@ -285,21 +285,15 @@ class Dirty:
                 self._add(table.number, fetch(source, query), round_ + 1)
 
     def _has_lost_orphans(self, parent: Followed, child: Child, on: str) -> bool:
-        """Whether an orphan row of the target may have gone with a parent that has come and gone since, which
-        the keys do not find: by a column that is not of the parent's key, or a text that the source's
-        collation takes for equal."""
-        moved = f"FROM {_keys_table(parent.number)} WHERE {MOVED}"
-        if {other for _, other in child.on} <= {*parent.key_names}:
-            here, there = (
-                f"SELECT {parent.keys} FROM {of}" for of in (_rows_table(parent.number), parent.name)
-            )
-            moved += f" AND ({parent.keys}) NOT IN ({here}) AND ({parent.keys}) NOT IN ({there})"
-            if parent.numbered:
-                return False
+        """Whether an orphan row of the target may have gone with a parent that the keys do not find: which is
+        referred to by another column, or by a text that only the source's collation takes for equal."""
+        if {other for _, other in child.on} <= {*parent.key_names} and parent.told_by_key:
+            return False
+        moved = f"SELECT FROM {_keys_table(parent.number)} WHERE {MOVED}"
         filled = " AND ".join(f"c.{one} IS NOT NULL" for one, _ in child.on)
         alone = f"NOT EXISTS (SELECT FROM {parent.name} p WHERE {on})"
         orphan = f"SELECT FROM {self._tables[child.table].name} c WHERE {filled} AND {alone}"
-        return bool(value(self._target, f"SELECT EXISTS (SELECT {moved}) AND EXISTS ({orphan})"))
+        return bool(value(self._target, f"SELECT EXISTS ({moved}) AND EXISTS ({orphan})"))
 
     def _add(self, number: int, keys: Iterable[Sequence[str]], round_: int) -> None:
         """Notes more keys, as literals, that are not noted yet."""

@@ -29,7 +29,8 @@ from converge.mysql.digest import number as digest_number
 from converge.mysql.query import fetch
 from converge.mysql.rows import row_text
 from converge.postgres.saved import is_whole
-from converge.types.sql import base_name
+from converge.types.forms import ANY_TEXT
+from converge.types.sql import base_name, normal
 
 DIGEST = '"converge.digest"'
 """Column beside a row: its digest in the source."""
@@ -106,6 +107,12 @@ class Followed:
     def numbered(self) -> bool:
         """Whether its key has nothing but integers, which only have one spelling."""
         return all(_WHOLE_NUMBER.match(column.source_type) for column in self.plan.keys)
+
+    @property
+    def told_by_key(self) -> bool:
+        """Whether the target takes for equal what the source does: not of texts, whose collations may ignore
+        case, accents or spaces."""
+        return not any(base_name(normal(column.target_type)) in ANY_TEXT for column in self.plan.keys)
 
     @property
     def columns(self) -> str:
