@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 import psycopg
 
-from converge.errors import BlockedError, first_of
+from converge.errors import BlockedError, listed
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -94,10 +94,10 @@ def extend(
     new = own - known.keys() if now.plan.mode == "create" else set()
     left = {name for name, table in known.items() if table.target in facts.names} - own
     gone = known.keys() - own - left
-    exclude = (*inputs.selection.exclude, *map(escape, run.elsewhere))
+    # Those that this run has never scanned decide nothing here; of the others views and keys may speak.
+    exclude = (*inputs.selection.exclude, *map(escape, run.elsewhere.keys() - known.keys()))
     inputs = replace(inputs, selection=Selection(inputs.selection.include, exclude))
     if not (new or gone) or run.state != "finished" or run.made is None:
-        # Tables of other runs, which this one has not scanned, decide nothing here.
         plan = make_plan(inputs) if run.elsewhere else now.plan
         _require_same_but_tables(run, plan, inputs.catalog)
         return narrowed(plan, own & known.keys())
@@ -131,9 +131,8 @@ def _naming_unseen(evidence: Evidence, new: Set[str]) -> Iterator[None]:
     except BlockedError as error:
         facts = {name: evidence.table(name) for name in sorted(new)}
         if unseen := [name for name, one in facts.items() if one is None or one.unseen]:
-            listed = ", ".join(first_of(unseen, _SHOWN))
-            scan = f"not all rows of {listed} were scanned: without --no-scan, with a larger --scan-seconds"
-            error.hint = f"{scan}\n{error.hint}"
+            scan = f"not all rows of {listed(unseen, _SHOWN)} were scanned"
+            error.hint = f"{scan}: without --no-scan, with a larger --scan-seconds\n{error.hint}"
         raise
 
 
