@@ -90,7 +90,7 @@ class Pair:
         return image
 
     @property
-    def has_room(self) -> bool:
+    def allows_new_values(self) -> bool:
         """Whether its rows may get values afterwards that they could not have before: a column is new or has
         another type, an enum has another label, or a constraint is gone."""
         if self.before is None or self.after is None:

@@ -97,7 +97,7 @@ class Validation:
     downgrade: Restored = ""
     not_restored: list[str] = field(default_factory=list)
     """What is not as it was after the downgrade, by object or table, promised or not."""
-    with_room: list[str] = field(default_factory=list)
+    untested_values: list[str] = field(default_factory=list)
     """Tables that had rows, which may have other values since: a column, a type or a label is new, or a
     constraint is gone. The downgrade has seen none of these values."""
     schema: str = ""

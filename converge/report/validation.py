@@ -150,9 +150,9 @@ def _downgrade(result: Validation) -> str:
     if result.downgrade == "restored":
         if not any(result.tables.values()):
             return f"{catalog}; no table had rows that it could lose"
-        later = ", ".join(first_of(result.with_room, _MOST_NAMED))
-        room = f"; {later} may get values later that were not tried" if later else ""
-        return f"{catalog} and all rows{room}"
+        later = listed(result.untested_values, _MOST_NAMED)
+        untested = f"; {later} may later hold values that validation did not test" if later else ""
+        return f"{catalog} and all rows{untested}"
     return {
         "catalog": f"{catalog}, but not {listed(result.not_restored, _MOST_NAMED)}",
         "differs": "does not restore what it promises",
@@ -224,8 +224,9 @@ def _advice(result: Validation) -> tuple[str, str]:
     validate = f"converge migrations validate {result.revision}"
     if result.verdict == "validated":
         ways = {
-            "restored": "run it. revert wants it named: values that come later may be lost"
-            if result.with_room
+            "restored": "run it. To revert it, name it with --accept-data-loss: values written after the "
+            "upgrade may be lost"
+            if result.untested_values
             else "run and revert it",
             "no promise": "run it. Its downgrade promises nothing: it may leave the schema as it is",
         }.get(result.downgrade, "run it, but not revert it")

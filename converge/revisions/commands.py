@@ -17,7 +17,7 @@ from converge.revisions.environment import Spared, alembic_steps, applied, run_s
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import judged
-from converge.revisions.validated import Record, covers, validated, with_room
+from converge.revisions.validated import Record, covers, untested_values, validated
 from converge.run.connections import explained
 
 _SHOWN = 30
@@ -181,7 +181,7 @@ def _require_harmless(
     )
     accept = f"converge migrations {action} {' '.join(f'--accept-data-loss {name}' for name in names)}"
     tried = (record for id_, record in records.items() if id_ in names and record)
-    if not any(with_room(record, direction, at_stake) for record in tried):
+    if not any(untested_values(record, direction, at_stake) for record in tried):
         accept = f"converge migrations validate {names[0]}\n{trial}; or without that: {accept}"
     raise BlockedError(
         f"{', '.join(names)} may lose rows of {target}; nothing was run",
@@ -195,6 +195,6 @@ def _untried(record: Record | None, direction: Direction, at_stake: Sequence[str
     """Why the record of a trial does not do."""
     if record is None:
         return ""
-    if tables := with_room(record, direction, at_stake):
-        return f"; {listed(tables, _TABLES)} may have values now that were not tried"
+    if tables := untested_values(record, direction, at_stake):
+        return f"; {listed(tables, _TABLES)} may hold values that validation did not test"
     return "; validated where no row was at stake"

@@ -90,7 +90,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
             raise UsageError(
                 f"the version table is in schema {at.table[0]}, and nothing names the schema to compare",
                 code=Code.A050,
-                hint=another_schema(target, at) or "--schema names it",
+                hint=another_schema(target, at) or "pass --schema",
             )
         revision = _chosen(folder, at, request.revision)
         result.revision, result.name = revision.id, revision.name
@@ -115,12 +115,14 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
             after = trial.look()
             nothing = before.definitions.is_empty and after.definitions.is_empty
             if nothing and (hint := another_schema(target, at, after.images)):
-                message = f"schema {result.schema} has no object, neither before {revision.id} nor after it"
+                message = f"schema {result.schema} has no objects before or after revision {revision.id}"
                 raise UsageError(message, code=Code.A050, hint=hint)
-            with_room = trial.export(before, after)
+            untested_values = trial.export(before, after)
             # Of a partition they are those of its table.
-            with_room |= partitioned if with_room else set()
-            result.with_room = sorted(with_room & {name for name, rows in result.tables.items() if rows})
+            untested_values |= partitioned if untested_values else set()
+            result.untested_values = sorted(
+                untested_values & {name for name, rows in result.tables.items() if rows}
+            )
         with phase(result, emit, "reference"):
             trial.with_reference()
         with phase(result, emit, "downgrade"):
@@ -136,7 +138,7 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
     if result.verdict == "validated":
         proven: dict[Direction, dict[str, int]] = {"up": result.tables | sequences}
         if result.downgrade == "restored":
-            proven["down"] = {name: n for name, n in proven["up"].items() if name not in with_room}
+            proven["down"] = {name: n for name, n in proven["up"].items() if name not in untested_values}
         record(folder, revision, proven, result.target, result.server_version)
 
 
@@ -253,7 +255,7 @@ class _Trial:
             if affected := find(connection, pair):
                 affected = replace(affected, table=SEQUENCES, was=SEQUENCES)
                 self._write(folder, f"{SEQUENCES}.csv", pair, affected)
-        return {str(pair.before) for pair in tables if pair.has_room}
+        return {str(pair.before) for pair in tables if pair.allows_new_values}
 
     def _write(self, folder: Path, name: str, pair: Pair, affected: Affected) -> None:
         files.write_new(str(folder / name), affected_rows(self._connection, pair, affected))

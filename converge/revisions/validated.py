@@ -83,7 +83,7 @@ def covers(record: Record, direction: Direction, tables: Iterable[str]) -> bool:
     return all(record.tables[direction].get(table) for table in tables)
 
 
-def with_room(record: Record, direction: Direction, tables: Iterable[str]) -> list[str]:
+def untested_values(record: Record, direction: Direction, tables: Iterable[str]) -> list[str]:
     """Which of these had rows in the trial, though it shows nothing of those that they have got since."""
     there, shown = record.tables.get("up", {}), record.tables[direction]
     return [table for table in tables if there.get(table) and table not in shown]

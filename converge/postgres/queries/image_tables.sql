@@ -31,7 +31,11 @@ SELECT c.oid::bigint, n.nspname, c.relname,
        coalesce(e.condition, ''),
        ARRAY(SELECT regexp_replace(one, ' :location -?[0-9]+', '', 'g') FROM (
              SELECT 'of ' || c.relpartbound::text WHERE c.relispartition
-             UNION ALL SELECT 'CHECK ' || k.conbin::text FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
+             -- With the functions that it calls, whose bodies may become others.
+             UNION ALL SELECT concat_ws(' ', 'CHECK', k.conbin, (SELECT string_agg(md5(f.prosrc), ' ' ORDER BY f.oid)
+                         FROM pg_depend d JOIN pg_proc f ON f.oid = d.refobjid WHERE d.classid = 'pg_constraint'::regclass
+                          AND d.objid = k.oid AND d.refclassid = 'pg_proc'::regclass))
+                         FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'
              UNION ALL SELECT concat_ws(' ', 'UNIQUE', (i.indkey::int2[])[0:i.indnkeyatts - 1], i.indclass, i.indcollation,
                                         to_jsonb(i) ->> 'indnullsnotdistinct', i.indexprs, i.indpred, k.conexclop)
                          FROM pg_index i LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype = 'x'
@@ -46,7 +50,10 @@ SELECT c.oid::bigint, n.nspname, c.relname,
              UNION ALL SELECT concat_ws(' ', 'TRIGGER', md5(f.prosrc), g.tgtype, g.tgattr, g.tgargs, g.tgqual)
                          FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
                         -- Those of INSERT or UPDATE.
-                        WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') AND g.tgtype & 20 <> 0
+                        WHERE g.tgrelid = c.oid AND g.tgenabled IN ('O', 'A') AND g.tgtype & 20 <> 0
+                          -- 14 calls those internal that a partition has from its table; those of foreign keys are.
+                          AND (NOT g.tgisinternal OR g.tgparentid <> 0 AND NOT EXISTS (
+                                  SELECT FROM pg_constraint k WHERE k.oid = g.tgconstraint AND k.contype <> 't'))
              ) limits (one))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN (SELECT d.objid, x.extcondition[array_position(x.extconfig, d.objid)]
