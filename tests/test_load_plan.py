@@ -71,6 +71,18 @@ def test_keys_that_a_map_leaves_unchecked_are_part_of_the_expected_catalog(
     ends = ("--source", source, "--target", target)
     verified = converge("verify", *ends)
     assert verified.code == 0, verified.err
+    # Whoever validates them later is asked nothing, and they stay valid.
+    mysql(source, "DELETE FROM c WHERE id = 2")
+    postgres(target, 'DELETE FROM c WHERE id = 2; ALTER TABLE c VALIDATE CONSTRAINT "Fk"')
+    assert converge("verify", *ends).code == 0
+    mysql(source, "INSERT INTO c VALUES (3, 1, 1)")
+    assert converge("follow", *ends, "--once").code == 0
+    keys = "conrelid = 'c'::regclass AND contype = 'f'"
+    valid = f"SELECT conname, convalidated FROM pg_constraint WHERE {keys} ORDER BY 1"
+    assert postgres(target, valid) == [("Fk", False), ("only_there", False)]
+    cut = converge("cutover", *ends, "--stop", "true")
+    assert cut.code == 0, cut.err
+    assert postgres(target, valid) == [("Fk", True), ("only_there", False)]
     postgres(target, "ALTER TABLE c DROP CONSTRAINT only_there")
     verified = converge("verify", *ends, "--json")
     assert [one["object"] for one in found(verified, "V111")] == ["constraint only_there on public.c"]

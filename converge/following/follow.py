@@ -32,6 +32,7 @@ from converge.postgres.following import read_following, require_not_cut_over
 from converge.postgres.history import last_verification, report_of
 from converge.postgres.ledger import upgrade
 from converge.postgres.lock import LEAVING_SECONDS, lock
+from converge.postgres.made import note_validated
 from converge.postgres.saved import without_idle_merges
 from converge.report.words import proof_age
 from converge.run.attempt import MigrateOptions
@@ -112,6 +113,7 @@ def opened(
             )
         _require_log(here)
         existing = read_existing(there, prepared.plan.schema)
+        note_validated(there, run.id, run.made, existing.foreign_keys)
         view = stack.enter_context(closing(connect(source)))
         tables = followed(here, prepared.inputs.catalog, prepared.plan, existing)
         epochs = Epochs(prepared, source, view, existing, tables, run=run.id, following=following)

@@ -64,7 +64,9 @@ def changed_since(
     unchecked = {
         name for name, text in now.items() if followed and _validated(text) == then.get(name) != text
     }
-    now |= {name: then[name] for name in unchecked}
+    # A key that was NOT VALID, and is valid now, promises more.
+    surer = {name for name, text in now.items() if then.get(name, text) != text == _validated(then[name])}
+    now |= {name: then[name] for name in unchecked | surer}
     gone = then.keys() - now.keys()
     found = []
     if unchecked:
@@ -103,6 +105,19 @@ def unchecked_keys(
         for text in [objects.get(key.object)]
         if text and json.loads(text).get("definition") == key.definition
     ]
+
+
+def note_validated(
+    connection: psycopg.Connection[Any], run: int, made: Made | None, keys: Sequence[OwnForeignKey]
+) -> None:
+    """Records the keys that the run has left NOT VALID and that are valid by now: those that epochs leave
+    unchecked become valid again."""
+    objects = made.objects if made else {}
+    surer = {
+        key.object: _validated(objects[key.object]) for key in keys if key.validated and key.object in objects
+    }
+    if made and any(objects[name] != text for name, text in surer.items()):
+        record_made(connection, run, Made({**objects, **surer}, made.next_values, READER))
 
 
 def validate_keys(connection: psycopg.Connection[Any], plan: Plan, made: Made | None) -> None:
