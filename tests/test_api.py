@@ -97,7 +97,22 @@ def test_threads_migrate_side_by_side(
 
 
 PROGRAM = """
+from enum import Enum
+
 import converge
+
+
+class Schema(str, Enum):
+    A, B = "a", "b"
+
+
+class Refused(converge.UsageError):
+    pass
+
+
+def refuse(removal):
+    raise Refused("no")
+
 
 print("begun")
 source, target = converge.endpoint(SOURCE), converge.endpoint(TARGET)
@@ -105,9 +120,17 @@ options = converge.Options(jobs=2)
 assert converge.migrate(source, target, converge.MigrateOptions(common=options)).verdict == "verified"
 moves = [
     converge.Move(name, source, target, converge.MigrateOptions(common=converge.Options(schema=name, jobs=2)))
-    for name in ("a", "b")
+    for name in Schema
 ]
 print([named.result.verdict for named in converge.migrate_several(moves, parallel=2).each])
+moves = [
+    converge.Move(
+        name, source, target,
+        converge.MigrateOptions(common=converge.Options(schema=name, recreate=True), approve=refuse),
+    )
+    for name in Schema
+]
+print([str(named.error) for named in converge.migrate_several(moves, parallel=2).each])
 """
 
 
@@ -122,7 +145,7 @@ def test_a_program_is_run_once(databases: tuple[str, str], tmp_path: Path, how: 
         [sys.executable, str(file) if how == "file" else "-"],
         input="" if how == "file" else program, capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path,
     )  # fmt: skip
-    assert (ran.stdout, ran.stderr) == ("begun\n['verified', 'verified']\n", "")
+    assert (ran.stdout, ran.stderr) == ("begun\n['verified', 'verified']\n['no', 'no']\n", "")
 
 
 OWN_PROCESSES = """

@@ -32,8 +32,10 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def checking(*args: P.args, **kwargs: P.kwargs) -> R:
-        _require(function, signature(function).bind(*args, **kwargs).arguments)
-        return function(*args, **kwargs)
+        given = signature(function).bind(*args, **kwargs)
+        given.arguments |= {name: _plain(value) for name, value in given.arguments.items()}
+        _require(function, given.arguments)
+        return function(*given.args, **given.kwargs)
 
     return checking
 
@@ -45,7 +47,22 @@ class Checked:
 
     def __post_init__(self) -> None:
         """Raises UsageError."""
-        _require(type(self), {one.name: getattr(self, one.name) for one in fields(self)})  # type: ignore[arg-type]
+        values = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}  # type: ignore[arg-type]
+        _require(type(self), values)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+def _plain(value: Any) -> Any:
+    """A member of an enum of texts or numbers, say, as the text or number: worker processes do not have the
+    program's own classes."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if type(value) in (tuple, list, frozenset):
+        return type(value)(map(_plain, value))
+    return value
 
 
 _hints = cache(get_type_hints)

@@ -130,7 +130,7 @@ class Movers:
                 said = self._lost(pipe, step)
             match said:
                 case Removal():
-                    pipe.send(result_or_error(partial(self._ask, step.name, said))[1])
+                    pipe.send(_own_class(result_or_error(partial(self._ask, step.name, said))[1]))
                 case DatabaseStarted():
                     self._emit(said)
                 case ConvergeError():
@@ -189,6 +189,15 @@ class _Moving:
             step.go(self.tell, self.ask)
             self._at_work = False
             self._pipe.send(step)
+
+
+def _own_class(error: ConvergeError | None) -> ConvergeError | None:
+    """As one of converge's own classes: the processes do not have a class of the program that asks."""
+    if error is None:
+        return None
+    own = next(one for one in type(error).__mro__ if one.__module__ == ConvergeError.__module__)
+    made: ConvergeError = own(error.message, code=error.code, hint=error.hint, details=error.details)
+    return made
 
 
 def _serve(pipe: Pipe) -> None:
