@@ -469,6 +469,29 @@ def test_a_unique_key_that_ignores_case_is_asked_about(databases: tuple[str, str
     assert (ran.json["verdict"], found(ran, "L012")) == ("verified", [])
 
 
+def test_letters_of_which_the_target_knows_one_case(databases: tuple[str, str]) -> None:
+    """With LC_CTYPE C, lower() changes ASCII letters alone: É and é are two letters of a unique index."""
+    source, target = databases[0], f"{databases[1]}_c"
+    name = target.rpartition("/")[2]
+    mysql(
+        source,
+        "CREATE TABLE u (id INT PRIMARY KEY, name VARCHAR(9)) COLLATE utf8mb4_bin; "
+        "INSERT INTO u VALUES (1, 'Émile'), (2, 'émile'), (3, 'a'), (4, 'A')",
+    )
+    postgres(databases[1], f"CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C' ENCODING 'UTF8'")
+    try:
+        postgres(
+            target,
+            "CREATE TABLE u (id int PRIMARY KEY, name text); CREATE UNIQUE INDEX one ON u (lower(name))",
+        )
+        ran = plan(source, target)
+        assert [one["evidence"] for one in found(ran, "L007")] == ["rows id 3, 4"]
+        mysql(source, "DELETE FROM u WHERE id = 4")
+        assert load(source, target).json["verdict"] == "verified"
+    finally:
+        postgres(databases[1], f"DROP DATABASE {name}")
+
+
 @pytest.mark.parametrize(
     ("source_key", "target_key", "serves"),
     [

@@ -140,7 +140,7 @@ def _unique(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, S
         parts = [part for part in own_parts(special) if part and part[1] in values]
         condition = on_source(special.predicate, values) if special.predicate else "TRUE"
         if condition is not None and len(parts) == len(special.columns):
-            keys = [_key(function, values[name]) for function, name in parts]
+            keys = [_key(draft, function, values[name]) for function, name in parts]
             named = tuple(_named(function, match.sources[name]) for function, name in parts)
             yield (
                 Index(special.name, unique=True, kind="BTREE", parts=named),
@@ -148,9 +148,13 @@ def _unique(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, S
             )
 
 
-def _key(function: str, value: TargetValue) -> Part:
+def _key(draft: Draft, function: str, value: TargetValue) -> Part:
+    text = value.text()
     # Letters of which only one server knows the other case are asked about too much, as those of citext are.
-    folded = f"{function.upper()}({value.text()})" if function else value.text()
+    folded = f"{function.upper()}({text})" if function else text
+    if function and draft.inputs.facts is not None and draft.inputs.facts.only_ascii:
+        # É and é stay two letters, so that texts which have such are compared as they are.
+        folded = f"IF(LENGTH({text})=CHAR_LENGTH({text}),{folded},{text})"
     return value.like.format(folded), value.way_out
 
 
