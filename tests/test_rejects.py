@@ -242,12 +242,14 @@ def test_a_constraint_that_only_the_target_can_test(databases: tuple[str, str]) 
         target,
         "CREATE TABLE t (id int PRIMARY KEY, mail text, body text);"
         "ALTER TABLE t ADD CONSTRAINT filled CHECK (length(btrim(body)) > 0);"
-        "CREATE UNIQUE INDEX mails ON t (lower(btrim(mail)))",
+        "CREATE UNIQUE INDEX mails ON t (lower(btrim(mail)));"
+        "CREATE TABLE a (id int PRIMARY KEY, body text CONSTRAINT filled CHECK (length(btrim(body)) > 0))",
     )
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY, body VARCHAR(9))")
     arguments = ["migrate", "--source", source, "--target", target, "--mode", "load"]
     ran = converge(*arguments)
     assert ran.code == 5 and "error[D001]: t: PostgreSQL refuses rows" in ran.err and '"filled"' in ran.err
-    assert "foreseen by L013 t: COPY tests" in ran.err and "L012" not in ran.err
+    assert "foreseen by L013 t: COPY tests" in ran.err and "L012" not in ran.err and "L013 a" not in ran.err
     assert "--on-bad-row reject" in ran.err and f"converge migrate --truncate --source {source}" in ran.err
     ran = converge(*arguments, "--resume", "--on-bad-row", "reject", "--max-rejects", "7")
     assert ran.code == 5 and "error[D001]: t, index: PostgreSQL refuses rows" in ran.err, ran.err

@@ -314,7 +314,9 @@ def _foreseen(error: ConvergeError, findings: Iterable[Finding]) -> Iterator[str
     """The plan's notes of constraints that only the target can test, and that the error names."""
     named = re.findall('"([^"]+)"', error.message) if error.code == Code.D001 else ()
     for one in findings:
-        tests = one.code == Code.L013 and any(f" {name}: " in one.message for name in named)
+        # Tables may have CHECKs of one name; of a unique index it is the schema's.
+        of = error.message.startswith((f"{one.object}:", f"{one.object},"))
+        tests = one.code == Code.L013 and of and any(f" {name}: " in one.message for name in named)
         if tests or (one.code == Code.L012 and one.object.endswith(tuple(f".{name}" for name in named))):
             yield f"foreseen by {one.code} {one.object}: {one.message}"
 
