@@ -107,7 +107,6 @@ def test_a_deterministic_collation_compares_bytes(databases: tuple[str, str], tm
 
 TWO_CODES = {
     "cp932": "81CA FA54", "eucjpms": "A2C0 ADFC", "sjis": "5C 815F", "ujis": "5C A1C0", "armscii8": "27 FF",
-    "big5": "A1C3 A2CE", "tis620": "A0 FF",
 }  # fmt: skip
 """By character set, the codes of two characters that MySQL converts to the same one of Unicode."""
 

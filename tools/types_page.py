@@ -33,7 +33,7 @@ many microseconds. `character(n)` pads with spaces, and does not tell them from 
 becomes `jsonb` is parsed, `json` keeps it. MySQL's JSON ends at a nesting of 100 and at the range of a
 double; a deeper text stops the scan. `numeric` has no -0, so -0.0 arrives as 0.
 
-A type of an extension has it made where the database lacks it: PostGIS in `public`, `citext` in
+converge creates the extension that a type needs where the database lacks it: PostGIS in `public`, `citext` in
 `pg_catalog`, where every session finds its operators. One that is there stays where it is; with `citext` in
 another schema, such as `public`, views and triggers that compare its columns are listed, not translated.
 
@@ -85,8 +85,8 @@ Two kinds of value arrive as another one, and do not stop the run: the error val
 `keep`; the finding and the run name their number. A rule with `fits = true` that some values break is passed
 over: a `tinyint(1)` with a 2 becomes smallint, not boolean, and a note names the values (V049).
 
-What is stored of a text is its characters, not its bytes. In `armscii8`, `big5`, `cp932`, `eucjpms`, `sjis`,
-`tis620` and `ujis` several codes are the same character of Unicode: of `cp932` both `81CA` and `FA54` are
+What is stored of a text is its characters, not its bytes. In `armscii8`, `cp932`, `eucjpms`, `sjis` and
+`ujis` several codes are the same character of Unicode: of `cp932` both `81CA` and `FA54` are
 U+FFE2. Rows of a unique key that become equal by this stop the run (V032). `verify` does not report a change
 from one such code to the other, and a rollback writes the code that MySQL makes of the character.
 

@@ -115,8 +115,8 @@ def _repertoire(connection: Connection[Any], name: str) -> list[str]:
 
 
 def _is_character(meant: str | None) -> bool:
-    """Whether these are the UTF-8 bytes of one character, and not the ? of a code that means none."""
-    return meant not in (None, "", "3F", "00") and len(bytes.fromhex(meant).decode()) == 1
+    """Whether these are the UTF-8 bytes of one character, and not the ? or U+FFFD of a code without one."""
+    return meant not in (None, "", "3F", "00", "EFBFBD") and len(bytes.fromhex(meant).decode()) == 1
 
 
 LABELS = (

@@ -24,7 +24,7 @@ _MAPPED = frozenset({"latin1"})
 _REPLACED = frozenset({"big5", "tis620"})
 """Character sets without U+FFFD, some of whose codes MySQL turns into it (tried, as `SEVERAL_CODES`)."""
 _REPLACEMENT = "_utf8mb4 X'EFBFBD'"
-SEVERAL_CODES = frozenset({"armscii8", "big5", "cp932", "eucjpms", "sjis", "tis620", "ujis"})
+SEVERAL_CODES = frozenset({"armscii8", "cp932", "eucjpms", "sjis", "ujis"})
 """Character sets of which several characters become the same one of Unicode: of cp932 both 0x81CA and 0xFA54
 are U+FFE2 (tried, all codes of one and two bytes of all sets)."""
 # A field of PostgreSQL is smaller than 1 GB; COPY's escapes come on top, and are counted with the whole row.
