@@ -78,9 +78,9 @@ class Interrupted(ConvergeError):
 
 
 _STOPPED = {
-    "cutover": "converge status says whether the cutover was; converge cutover, again, goes on",
-    "rollback": "all rows go back, or none: converge rollback, again, goes on",
-    "sync": "all rows are replaced, or none: converge sync, again, goes on",
+    "cutover": "converge status says whether the cutover happened; run converge cutover again to continue",
+    "rollback": "the rollback is all or nothing: run converge rollback again",
+    "sync": "sync is all or nothing: run converge sync again",
     "verify": "converge verify; with --repair all rows are replaced, or none",
 }
 """The next step after a stop."""

@@ -326,6 +326,6 @@ UPDATE converge.alembic_version SET version_num='0014' WHERE converge.alembic_ve
 
 ALTER TABLE converge.follow ADD crashed text NOT NULL DEFAULT '';
 
-COMMENT ON COLUMN converge.follow.crashed IS 'file that the source began after its last crash, by which all was to be compared anew';
+COMMENT ON COLUMN converge.follow.crashed IS 'binary log file that the source began after its last crash; all tables are compared again after it';
 
 UPDATE converge.alembic_version SET version_num='0015' WHERE converge.alembic_version.version_num = '0014';

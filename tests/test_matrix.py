@@ -128,7 +128,8 @@ def test_sakila_on_four_versions(
     assert '<p class="word">Verified</p>' in page
     assert page.count('<span class="mark good">all 4</span>') == 16
     root = ElementTree.fromstring(junit)
-    assert [suite.get("name") for suite in root] == [f"PostgreSQL {n}" for n in ("14", "15", "16", "17.5")]
+    suites = [*(f"PostgreSQL {n}" for n in ("14", "15", "16", "17.5")), "findings"]
+    assert [suite.get("name") for suite in root] == suites
     assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("28", "0", "0")
     assert summary.startswith("# converge matrix: verified\n")
     assert re.search(r"\| `17\.5` \| 17\.5, \w+ \| ok [\d.]+ s \|", summary)

@@ -339,7 +339,7 @@ def test_an_older_ledger_of_another_role(source: str, target: str, role: Login) 
         "DROP TABLE converge.reject",
         "ALTER TABLE converge.chunk DROP COLUMN xid, DROP COLUMN rejected",
         "ALTER TABLE converge.run DROP COLUMN position, DROP COLUMN truncates, DROP COLUMN targets, "
-        "DROP COLUMN paused, DROP COLUMN joins",
+        "DROP COLUMN paused, DROP COLUMN joins, DROP COLUMN next_values",
         "UPDATE converge.alembic_version SET version_num = '0002'",
     ):
         postgres(target, undone)

@@ -661,7 +661,4 @@ def test_a_suite_without_cases_is_left_out() -> None:
 
 def test_the_order_of_a_timeline_is_said() -> None:
     tables = [TableResult(f"t{n}", f"t{n}", began=n / 2, ended=n) for n in range(1, 20)]
-    assert (
-        copy_line(tables).title
-        == "Copy by table: the 12 longest of 19 tables, in the order of their beginning"
-    )
+    assert copy_line(tables).title == "Copy by table: the 12 longest of 19 tables, ordered by start"

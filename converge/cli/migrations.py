@@ -86,10 +86,13 @@ def _target(where: Where) -> tuple[Endpoint, Database | None]:
 
 _folder_options = group(_alembic_option, target_options, gather=_folder)
 """--alembic and --target; the command gets `folder` and the one `target` that is meant."""
-_compared_options = group(
+_check_options = group(
     _alembic_option, target_options, schema_of("the baseline or version table"), gather=_with_schema
 )
 """And the `schema` that is stated, None for none."""
+_validate_options = group(
+    _alembic_option, target_options, schema_of("the baseline, else public"), gather=_with_schema
+)
 _moving_options = group(
     click.option("--sql", is_flag=True, help="print the SQL, and execute nothing"),
     click.option(
@@ -197,7 +200,7 @@ def _show(folder: Folder, target: Endpoint, as_json: bool, verbose: bool, emit: 
 
 
 @command.command("check")
-@_compared_options
+@_check_options
 @output_options
 def _check(
     folder: Folder, target: Endpoint, schema: str | None, as_json: bool, verbose: bool, emit: Sink
@@ -215,7 +218,7 @@ def _check(
 
 @command.command("validate")
 @click.argument("revision", required=False)
-@_compared_options
+@_validate_options
 @click.option(
     "--reference",
     type=Path,

@@ -287,7 +287,7 @@ clear_options = group(
     click.option(
         "--truncate",
         is_flag=True,
-        help="load mode: empty the loaded tables first, but not those that are merged (never CASCADE)",
+        help='load mode: empty the loaded tables first, except those with rows = "merge" (never CASCADE)',
     ),
     click.option("--strict", is_flag=True, help="stop when a rule of a map matches nothing"),
     gather=_clearing,

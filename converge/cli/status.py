@@ -108,7 +108,7 @@ def _text(run: dict[str, Any] | None, missing: str = "") -> str:
     undone = run["state"] == "recovered"
     copied = f", {run['chunks_done']:,} of {counted(run['chunks'], 'chunk')} copied"
     return to_text(
-        Verdict(word, f"{state}{': what it had copied is removed' if undone else copied}", tone),
+        Verdict(word, f"{state}{' (rolled back): its rows are removed' if undone else copied}", tone),
         facts(
             ("source", run["source"]),
             ("schema", run["target_schema"]),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from converge.errors import first_of
+from converge.errors import listed
 from converge.model.check import CheckResult
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
@@ -60,7 +60,7 @@ def uncompared(result: Result, plan: Plan) -> list[NotCompared]:
 
 def uncompared_words(found: Sequence[NotCompared]) -> str:
     """``1 object not compared: view film_list``."""
-    names = ", ".join(first_of([f"{one.kind} {one.name}" for one in found], _SHOWN))
+    names = listed([f"{one.kind} {one.name}" for one in found], _SHOWN)
     return f"{counted(len(found), 'object')} not compared: {names}" if found else ""
 
 

@@ -144,7 +144,7 @@ class Steps:
                 hint=failed[0].why or None,
             )
         if not asked:
-            return "the maps declare none"
+            return Untried("the maps declare none")
         over = sum(one.state == "skipped" for one in asked)
         words = f"{len(asked) - over:,} passed" + (f", {over:,} skipped" if over else "")
         return words if over < len(asked) else Untried(words)
@@ -176,7 +176,7 @@ class Steps:
         if none := [one for one in ran if one.restores == "nothing"]:
             return Untried(f"not tried: {none[0].id} promises to restore nothing")
         if not ran:
-            return "nothing was run"
+            return Untried("nothing was run")
         everything = [one.id for one in folder.revisions]
         commands.move(folder, self._target, next(iter(self._stamped), _BASE), "down", everything, silent)
         assert self._before is not None

@@ -8,7 +8,7 @@ _SINGULAR = {"are": "is", "were": "was", "have": "has", "do": "does"}
 
 
 def utc_now() -> str:
-    """ISO 8601, to the second."""
+    """The current time in UTC: ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

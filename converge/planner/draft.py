@@ -38,8 +38,8 @@ class Answers(Protocol):
         """Why the target refuses a translation when it is tried; None where it does not."""
 
     def printed(self, expression: str, columns: str) -> str | None:
-        """How the target prints the expression of the one generated column of a table of these columns; None
-        where it cannot be asked, or refuses it."""
+        """How the target prints an expression, named as in `Evidence.printed`, of the one generated column of
+        a table of these columns; None where it cannot be asked, or refuses it."""
 
     def rows(self, draft: Draft) -> Evidence:
         """The evidence with what is known of rows that are in the target's own tables."""

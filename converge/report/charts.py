@@ -26,7 +26,7 @@ def phase_line(phases: Sequence[tuple[str, float]]) -> Bars:
 
 
 def copy_line(tables: Sequence[TableResult]) -> Bars:
-    """When each table was copied: the longest, in the order of their beginning."""
+    """When each table was copied: the longest, ordered by start."""
     known = [(one.source, one.began, one.ended) for one in tables if one.began is not None and one.ended]
     if len(known) < 2:
         return Bars("", (), ())

@@ -284,9 +284,13 @@ def missing_figures(not_migrated: int, losses: int) -> tuple[tuple[Cell, str], .
 
 
 def work_sections(found: Iterable[Finding], outcomes: Iterable[Outcome]) -> tuple[Section, ...]:
-    """What needs work, by severity; all that is not migrated; and the rest."""
+    """What needs work, by severity; all that is not migrated, by the code of the finding that says why if
+    there is one; and the rest."""
     levels = findings(found).levels
     work = tuple(one for one in levels if one.tone != "quiet")
+    told = {
+        finding.object: group.code for level in work for group in level.groups for finding in group.findings
+    }
     return (
         section("work", "What needs work", Findings(work), nothing="nothing blocks or is lost",
                 tone=work[0].tone if work else "quiet"),
@@ -294,7 +298,7 @@ def work_sections(found: Iterable[Finding], outcomes: Iterable[Outcome]) -> tupl
             "not-migrated",
             "Not migrated",
             (("kind", "words"), ("object", "name"), ("why", "words")),
-            [(one.kind, one.name, one.why) for one in outcomes],
+            [(one.kind, one.name, told.get(one.name, one.why)) for one in outcomes],
             "",
             "warn",
         ),

@@ -44,9 +44,9 @@ def drift(folder: Folder, endpoint: Endpoint, schema: str | None, emit: Sink) ->
     here = definitions(endpoint, schema, at.table[1])
     if at.heads and made.is_empty and here.is_empty:
         raise UsageError(
-            f"schema {schema} has no object, neither in {endpoint} nor of the revisions that are applied",
+            f"schema {schema} is empty, both in {endpoint} and in what the applied revisions create",
             code=Code.A050,
-            hint=another_schema(endpoint, at) or "--schema names another",
+            hint=another_schema(endpoint, at) or "pass --schema",
         )
     return Checked(str(endpoint), str(folder.location), schema, compared(made, here))
 
@@ -57,7 +57,7 @@ def another_schema(endpoint: Endpoint, at: Applied, images: Sequence[Image] = ()
         images = (*images, *read_images(connection, *at.table))
     names = sorted({image.schema for image in images})
     if len(names) > 1:
-        return f"--schema names another; there are tables in {listed(names, _SHOWN)}"
+        return f"pass --schema: tables exist in {listed(names, _SHOWN)}"
     return f"--schema {names[0]}" if names else ""
 
 

@@ -144,8 +144,8 @@ def _require_path(folder: Folder, at: Applied, context: MigrationContext) -> Non
     if path == at.path or setting == at.path_setting:
         return
     raise BlockedError(
-        f"{folder.location / 'env.py'} sets the search path after context.configure(…): names are looked for "
-        f"in {', '.join(path)}, and the gate has read those of {', '.join(at.path)}; nothing was run",
+        f"{folder.location / 'env.py'} sets the search path after context.configure(…): the revisions would "
+        f"search {', '.join(path)}, but the gate checked {', '.join(at.path)}; nothing was run",
         code=Code.A006,
         hint="SET search_path before context.configure(…), and connection.commit() after it\n"
         "or ALTER ROLE … IN DATABASE … SET search_path = …;",

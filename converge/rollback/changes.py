@@ -99,8 +99,8 @@ class Changed:
                 yield key, columns
 
     def gather_orphans(self) -> Iterator[str]:
-        """Before the statements of all tables: what has no parent already, of a table without a key."""
-        yield from ()
+        """Statements that note existing orphans before all others; a table with a key needs none."""
+        return iter(())
 
     def _sets(self, pair: Pair) -> dict[str, str]:
         """The columns that differ, with their values."""

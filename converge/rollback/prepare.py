@@ -1,4 +1,4 @@
-"""What changes in the target is noted there, and what was noted is found again."""
+"""Install the triggers that note changes of the target, and read what they have noted."""
 
 from __future__ import annotations
 

@@ -126,12 +126,17 @@ class Run:
             for table in self.plan.tables
             if load or f"TABLE {pg_name(schema, table.target)}" in made
         }
+        anew = START_AGAIN
+        if self.plan.mode == "load":
+            anew = (
+                "the application's migrations make them again; then converge migrate --truncate --mode load"
+            )
         if missing := missing_tables(self.postgres, {"target_schema": schema, "targets": targets}):
             raise TargetError(
                 said(len(missing), f"are no longer in the target of run {self.ledger.run_id}", "table"),
                 code=Code.T012,
                 details=first_of(missing, _SHOWN),
-                hint=START_AGAIN,
+                hint=anew,
             )
 
     def make_room(self) -> None:

@@ -86,7 +86,7 @@ def connect_source(source: Endpoint) -> WatchedConnection:
 
 
 def result_or_error(action: Callable[[], T]) -> tuple[T | None, ConvergeError | None]:
-    """What the action gives, or the error that it ends in; not where the user stops it."""
+    """What the action gives, or the error that it ends in. Raises Interrupted when the user stops it."""
     try:
         return action(), None
     except Interrupted:

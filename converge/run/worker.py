@@ -254,7 +254,9 @@ class Worker:
         explained = explain(error, self._source_at, self._target_at)
         explained.message = where + explained.message
         if isinstance(task, CopyTask) and is_bad_row(error):
-            explained.hint = f"{explained.hint}, or leave out what it refuses: --on-bad-row reject"
+            explained.hint = (
+                f"{explained.hint}, or leave out rows that the target refuses: --on-bad-row reject"
+            )
         return explained
 
 

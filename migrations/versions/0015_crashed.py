@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.execute("ALTER TABLE converge.follow ADD crashed text NOT NULL DEFAULT ''")
     op.execute(
         "COMMENT ON COLUMN converge.follow.crashed IS "
-        "'file that the source began after its last crash, by which all was to be compared anew'"
+        "'binary log file that the source began after its last crash; all tables are compared again after it'"
     )
 
 
