@@ -12,8 +12,12 @@ from support import converge, migrated, mysql, postgres
 
 from converge import api
 from converge.api import MigrateOptions, Move, Options, Selection
-from converge.model.endpoint import parse
+from converge.codes import Code
+from converge.errors import BlockedError
+from converge.model.endpoint import Endpoint, parse
 from converge.model.event import DatabaseStarted, Event
+from converge.postgres import ledger
+from converge.run import migrate
 from converge.sandbox import Server
 
 ROWS = 40_000
@@ -171,6 +175,26 @@ def test_tables_that_are_left_out_may_come_change_and_go(databases: tuple[str, s
     moves = [Move("only", parse(source), parse(target), MigrateOptions(wanted))]
     (ran_last,) = api.migrate_several(moves, on_event=between).each
     assert ran_last.result.verdict == "verified", ran_last.error
+
+
+def test_a_run_that_has_ended_since_the_plan_is_another_run(
+    databases: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two are begun at once, and one is done before the other has the lock."""
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+
+    def first(endpoint: Endpoint) -> None:
+        monkeypatch.undo()
+        assert converge("migrate", "--source", source, "--target", target).code == 0
+        ledger.upgrade(endpoint)
+
+    monkeypatch.setattr(migrate, "upgrade", first)
+    with pytest.raises(BlockedError) as caught:
+        api.migrate(source, target)
+    assert caught.value.code == Code.T009
+    ran = converge("status", "--target", target, "--json")
+    assert (ran.json["run"]["id"], ran.json["verdict"]) == (1, "verified"), ran.out
 
 
 # ---- load mode -------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from converge.errors import (
     UsageError,
     after,
     first_of,
+    listed,
     verdict_of,
 )
 from converge.model.endpoint import Endpoint
@@ -242,6 +243,7 @@ class _Attempt:
                 again=self._again,
             )
             if not options.resume:
+                _require_unmade(prepared)
                 if prepared.plan.mode == "load":
                     # Rows that an earlier load had set aside, which ends here: it can no longer be resumed.
                     names = [saved_table(prepared.plan.schema, one.target) for one in prepared.plan.tables]
@@ -249,6 +251,23 @@ class _Attempt:
                     prepared.target.execute(drops.encode())
                 record_plan(prepared.target, ledger.run_id, options.common.recorded, prepared.plan)
         return Run(job, prepared, ledger)
+
+
+def _require_unmade(prepared: Prepared) -> None:
+    """Raises BlockedError where another run has made planned tables since the target was looked at."""
+    facts, plan = prepared.inputs.facts, prepared.plan
+    assert facts is not None and prepared.target is not None
+    names = sorted({*plan.targets.values()} - facts.names)
+    query = (
+        "SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s)) "
+        "AND relname = ANY (%s)"
+    )
+    if made := [name for (name,) in prepared.target.execute(query, (plan.schema, names))]:
+        raise BlockedError(
+            f"another converge run has made {listed(sorted(made), MOST_CHANGES)} since this one has looked",
+            code=Code.T009,
+            hint="converge status",
+        )
 
 
 @contextmanager
