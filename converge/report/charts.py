@@ -37,7 +37,7 @@ def copy_line(tables: Sequence[TableResult]) -> Bars:
         for name, began, ended in sorted(longest, key=lambda one: (one[1], one[2]))
     )
     more = (
-        f"the {len(rows)} longest of {counted(len(known), 'table')}, in the order of their beginning"
+        f"the {len(rows)} longest of {counted(len(known), 'table')}, ordered by start"
         if len(rows) < len(known)
         else ""
     )
