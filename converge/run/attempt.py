@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from converge.model.arguments import Checked, Within
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.model.evidence import Evidence
+from converge.model.existing import Existing
 from converge.model.extent import Range
 from converge.model.finding import Finding
 from converge.model.plan import Phase, Plan
@@ -194,27 +195,10 @@ class Run:
             result.findings += builder.findings + self.throttle.findings()
             self._require_all_done()
         result.rejects = self.ledger.rejects()
-        level: VerifyLevel = "counts" if self.added and job.options.verify == "none" else job.options.verify
-        proof = Proof(
-            plan=self.plan,
-            workers=workers,
-            source=self.prepared.source,
-            target=self.postgres,
-            ranges=ranges,
-            level=level,
-            result=result,
-            emit=self.emit,
-            tables=self.copy.results,
-            still=held_still(self.prepared.inputs.catalog, result.snapshot),
-        )
+        proof = self._proof(workers, ranges)
         proof.prove()
         if existing is not None and loaded is not None:
-            # The target's catalog is to be what it was before, but for what the map asks for.
-            after = shape_now(self.postgres, self.plan.schema)
-            unchecked = sum(loaded[name] != text for name, text in existing.shape.items())
-            but = f", but for {counted(unchecked, 'foreign key')} NOT VALID by the map" if unchecked else ""
-            same = f"the schema's catalog is as before the run{but}: {counted(len(after), 'object')} compared"
-            result.findings += shape_findings(loaded, after) or [Finding(Code.L021, "note", "target", same)]
+            result.findings += self._left_shape(existing, loaded)
         elif proof.level == "full" and (others := changed_since(self.postgres, self.plan, made)):
             result.findings += others
             result.verdict = "differs"
@@ -226,6 +210,30 @@ class Run:
         self._require_schema()
         proof.look_back(now)
         result.findings += workers.joined.findings if workers.joined else []
+
+    def _proof(self, workers: Workers, ranges: dict[str, list[Range]]) -> Proof:
+        """The comparison of all tables. Those that nobody may have filled are counted at least."""
+        options, result = self.job.options, self.job.result
+        return Proof(
+            plan=self.plan,
+            workers=workers,
+            source=self.prepared.source,
+            target=self.postgres,
+            ranges=ranges,
+            level="counts" if self.added and options.verify == "none" else options.verify,
+            result=result,
+            emit=self.emit,
+            tables=self.copy.results,
+            still=held_still(self.prepared.inputs.catalog, result.snapshot),
+        )
+
+    def _left_shape(self, existing: Existing, loaded: Mapping[str, str]) -> list[Finding]:
+        """What of the target's catalog is not as before, but for what the map asks for; or that all is so."""
+        after = shape_now(self.postgres, self.plan.schema)
+        unchecked = sum(loaded[name] != text for name, text in existing.shape.items())
+        but = f", but for {counted(unchecked, 'foreign key')} NOT VALID by the map" if unchecked else ""
+        same = f"the schema's catalog is as before the run{but}: {counted(len(after), 'object')} compared"
+        return shape_findings(loaded, after) or [Finding(Code.L021, "note", "target", same)]
 
     def _ranges(self) -> dict[str, list[Range]]:
         """The chunks of every table: from the ledger, or cut now and entered there.
