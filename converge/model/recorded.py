@@ -40,6 +40,8 @@ class Made:
     """Next values, by the quoted name of a sequence that gives a column its values."""
     reader: int = 1
     """What has read the catalog: texts of another reader cannot be compared."""
+    steps: int = -1
+    """How many of the run's statements were done by then; -1 where nobody has counted."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Recorded:
     options: RunOptions
     plan: Plan
     made: Made | None
-    """None where the run has not come to its end."""
+    """None where the run is not finished."""
     position: str | None = None
     """Where the source's log stood in the run's snapshot, as far as its user might know."""
     elsewhere: Mapping[str, int] = field(default_factory=dict)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -20,7 +20,7 @@ from converge.postgres.catalog import shape_now
 from converge.postgres.existing import read_existing
 from converge.postgres.following import Following
 from converge.postgres.next_values import sequence_values, too_low
-from converge.postgres.recorded import objects_there, record_made, runs_with_tables
+from converge.postgres.recorded import objects_there, record_made, recorded_made, runs_with_tables
 
 _TUNING = frozenset(
     {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",
@@ -35,18 +35,67 @@ _ACTING = ("constraint ", "rule ", "trigger ", "policy ")
 _HINT = "undo the change; or run it as a revision by `converge migrations run`, which records it"
 
 
+@dataclass(frozen=True, slots=True)
+class Interference:
+    """What others have done to a run's schema between two of its attempts."""
+
+    changed: Mapping[str, str] = field(default_factory=dict)
+    """Objects of the run that they have changed or dropped, as the run had made them."""
+    added: Set[str] = frozenset()
+
+
+def interference(
+    connection: psycopg.Connection[Any], run: int, now: Mapping[str, str], steps: int
+) -> Interference:
+    """What differs from the last record, where `now` is the schema and `steps` statements are done.
+
+    A run that was killed has done more since its record. Its own statements add objects, and facts to those
+    that are there: a comment, an identity. So what is less than recorded is the work of others all the same.
+    """
+    made = recorded_made(connection, run)
+    if made is None:
+        return Interference()
+    current = made.steps == steps
+    changed = {
+        name: was
+        for name, was in made.objects.items()
+        if (text := now.get(name)) is None or (_changed(was, text) if current else _lessened(was, text))
+    }
+    there = made.objects.keys() | objects_there(connection, run)
+    return Interference(changed, now.keys() - there if current else frozenset())
+
+
+def _changed(was: str, text: str) -> bool:
+    """Of a column the type may change: that is one way to let rejected rows in."""
+    then, now = json.loads(was), json.loads(text)
+    return bool({**then, "type": None} != {**now, "type": None})
+
+
+def _lessened(was: str, text: str) -> bool:
+    then, now = json.loads(was), json.loads(text)
+    return any(then[name] and not now.get(name) for name in then)
+
+
 def record_schema(
-    connection: psycopg.Connection[Any], plan: Plan, run: int, loaded: Mapping[str, str] | None
+    connection: psycopg.Connection[Any],
+    plan: Plan,
+    run: int,
+    steps: int,
+    loaded: Mapping[str, str] | None,
+    others: Interference,
 ) -> Made:
-    """Keeps what the run has made in the ledger; in load mode that is the shape that was to be left."""
+    """Keeps what the run has made with these many `steps`; in load mode that is the shape to be left.
+
+    What others have done to it stays a difference.
+    """
     if loaded is not None:
         objects = loaded
     else:
-        there = objects_there(connection, run)
-        objects = {
-            name: text for name, text in shape_now(connection, plan.schema).items() if name not in there
-        }
-    made = Made(objects, {name: number for _, name, number, _ in sequence_values(connection, plan)}, READER)
+        there = objects_there(connection, run) | others.added
+        now = shape_now(connection, plan.schema)
+        objects = {name: text for name, text in now.items() if name not in there} | {**others.changed}
+    values = {name: number for _, name, number, _ in sequence_values(connection, plan)}
+    made = Made(objects, values, READER, steps)
     record_made(connection, run, made)
     return made
 
@@ -117,7 +166,7 @@ def note_validated(
         key.object: _validated(objects[key.object]) for key in keys if key.validated and key.object in objects
     }
     if made and any(objects[name] != text for name, text in surer.items()):
-        record_made(connection, run, Made({**objects, **surer}, made.next_values, READER))
+        record_made(connection, run, replace(made, objects={**objects, **surer}))
 
 
 def validate_keys(connection: psycopg.Connection[Any], plan: Plan, made: Made | None) -> None:
@@ -156,7 +205,7 @@ def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
                 }
                 kept = {name: text for name, text in made.objects.items() if name not in meant}
                 objects = kept | {name: now[name] for name in meant if name in now}
-                record_made(connection, run, Made(objects, made.next_values, READER))
+                record_made(connection, run, replace(made, objects=objects))
 
 
 def _judged(shape: Mapping[str, str]) -> dict[str, str]:

@@ -105,6 +105,11 @@ def record_made(connection: psycopg.Connection[Any], run: int, made: Made) -> No
     )
 
 
+def recorded_made(connection: psycopg.Connection[Any], run: int) -> Made | None:
+    """What the run had made when that was last recorded, also of one that is not finished."""
+    return _made(value(connection, "SELECT made FROM converge.plan WHERE run_id = %s", (run,)))
+
+
 def runs_with_tables(connection: psycopg.Connection[Any]) -> list[tuple[int, str, Made]]:
     """The runs of which a table was not made again, with the schema and what each has made, the last first.
 
@@ -164,7 +169,8 @@ def last_recorded(
     url, state, started, position, options, plan, made = row
     known: Plan = decode(Plan, plan)
     return Recorded(
-        run, url, state, started, decode(RunOptions, options), known, _made(made), position,
+        run, url, state, started, decode(RunOptions, options), known,
+        _made(made) if state == "finished" else None, position,
         _elsewhere(connection, run, source if url == str(source) else parse(url), known),
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from converge.model.extent import Range
 from converge.model.finding import Finding
 from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
+from converge.model.recorded import Made
 from converge.model.recovery import Approve
 from converge.model.result import Result
 from converge.model.words import counted, said
@@ -28,7 +29,7 @@ from converge.postgres.catalog import shape_now
 from converge.postgres.following import note_start
 from converge.postgres.history import missing_tables
 from converge.postgres.ledger import Ledger
-from converge.postgres.made import changed_since, record_schema
+from converge.postgres.made import Interference, changed_since, interference, record_schema
 from converge.postgres.next_values import record_next_values, set_next_values
 from converge.postgres.recorded import record_there
 from converge.postgres.saved import has_kept, kept_table, saved_table
@@ -107,6 +108,8 @@ class Run:
         """Source tables that `sync` or `follow` have given the run when it had finished. They fill them, and
         may have been stopped before."""
         common = job.options.common
+        self.others: Interference | None = None
+        """What others have done to the schema that the run makes; None before the run has looked."""
         self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
         self.throttle = Throttle(common.limits, prepared.source, job.emit, ledger.paused)
 
@@ -148,7 +151,15 @@ class Run:
             drop_left_over(self.postgres, self.plan, self.prepared.inputs.left_over)
         if not self.plan.schema_exists:
             self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
-        record_there(self.postgres, self.ledger.run_id, shape_now(self.postgres, self.plan.schema))
+        now = shape_now(self.postgres, self.plan.schema)
+        record_there(self.postgres, self.ledger.run_id, now)
+        self.others = interference(self.postgres, self.ledger.run_id, now, len(self.ledger.steps()))
+
+    def record(self, ledger: Ledger, loaded: Mapping[str, str] | None = None) -> Made:
+        """Keeps what is made so far, so that a later attempt sees what others have changed since."""
+        assert self.others is not None
+        steps = len(ledger.steps())
+        return record_schema(ledger.connection, self.plan, ledger.run_id, steps, loaded, self.others)
 
     def all(self, workers: Workers) -> None:
         """All phases after the plan."""
@@ -158,6 +169,8 @@ class Run:
             making: tuple[Phase, ...] = ("shared", "create", "view", "after create")
             with phase(result, self.emit, "create", builder.count(*making)):
                 builder.in_order(*making)
+                if loaded is None:
+                    self.record(self.ledger)
                 ranges = self._ranges()
             workers.connect(job.source, job.target, **self.settings)
             workers.throttle = self.throttle
@@ -173,6 +186,8 @@ class Run:
                     builder.in_order("after copy")
             with phase(result, self.emit, "index", builder.pending()):
                 builder.finish()
+                if loaded is None:
+                    self.record(self.ledger)
             with phase(
                 result,
                 self.emit,
@@ -191,7 +206,7 @@ class Run:
                     )
                 set_next_values(self.postgres, self.plan, self.numbers, self.counters)
                 builder.in_order("after finish")
-                made = record_schema(self.postgres, self.plan, self.ledger.run_id, loaded)
+                made = self.record(self.ledger, loaded)
             result.findings += builder.findings + self.throttle.findings()
             self._require_all_done()
         result.rejects = self.ledger.rejects()

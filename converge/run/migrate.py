@@ -226,6 +226,8 @@ class _Attempt:
             last = Ledger(connection, ledger.run_id)
             if last.state() == "running":
                 job.result.rejects = last.rejects()
+                if self.run is not None and self.run.others is not None and self.run.plan.mode == "create":
+                    self.run.record(last)
                 last.end(state, job.result.to_json())
 
     def _prepare(self, stack: ExitStack) -> Run:
