@@ -274,6 +274,38 @@ def test_what_others_have_changed_in_a_stopped_run_stays_a_difference(
 # ---- load mode -------------------------------------------------------------------------------------------
 
 
+def test_rows_that_another_load_has_set_aside_since_the_plan_stay(
+    databases: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two loads are begun at once, and one has stopped in the middle before the other has the lock."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE role (id INT PRIMARY KEY, name TEXT); INSERT INTO role VALUES (1, 'one');"
+        "CREATE TABLE item (id INT PRIMARY KEY, name TEXT); INSERT INTO item VALUES (2, 'b1')",
+    )
+    postgres(
+        target,
+        "CREATE TABLE role (id int PRIMARY KEY, name text); INSERT INTO role VALUES (1, 'own');"
+        "CREATE TABLE item (id int PRIMARY KEY, name text CHECK (name ~ '^[a-z]+$'))",
+    )
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[table]]\nmatch = { table = "role" }\nrows = "source"\n')
+    ends = ("--source", source, "--target", target)
+
+    def first(endpoint: Endpoint) -> None:
+        monkeypatch.undo()
+        assert converge("migrate", *ends, "--mode", "load", "--map", str(map_)).code == 5
+        ledger.upgrade(endpoint)
+
+    monkeypatch.setattr(migrate, "upgrade", first)
+    with pytest.raises(BlockedError) as caught:
+        api.migrate(source, target, MigrateOptions(Options(mode="load", maps=(str(map_),))))
+    assert caught.value.code == Code.L052
+    assert converge("recover", "--target", target, "--yes").code == 0
+    assert postgres(target, "SELECT * FROM role") == [(1, "own")]
+
+
 def test_truncate_empties_once_also_where_no_statement_comes_before_the_rows(
     databases: tuple[str, str], tmp_path: Path
 ) -> None:

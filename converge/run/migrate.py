@@ -45,6 +45,7 @@ from converge.run.compared import other_options, recorded_run
 from converge.run.connections import explained, result_or_error
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared, prepare
+from converge.run.recover import require_rolled_back
 from converge.run.retry import RUN_TRIES, pauses
 from converge.run.workers import Workers
 
@@ -236,6 +237,10 @@ class _Attempt:
         assert prepared.target is not None
         upgrade(job.target)
         with prepared.target.transaction():
+            lock(prepared.target, "migrate")
+            if not options.resume and prepared.plan.mode == "load":
+                # Under the lock: another load may have set rows aside since this one has looked.
+                require_rolled_back(prepared.target, prepared.plan.schema)
             self.ledger = ledger = Ledger.open(
                 prepared.target,
                 prepared.plan,
