@@ -117,6 +117,26 @@ def test_a_value_that_the_target_was_widened_for_is_loaded(arguments: list[str])
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
 
 
+def test_a_widened_table_of_several_chunks_is_loaded_under_another_snapshot(arguments: list[str]) -> None:
+    source, target, rows = arguments[1], arguments[3], 40_000
+    mysql(
+        source,
+        f"DROP TABLE keyless; TRUNCATE kept; SET cte_max_recursion_depth = {rows};"
+        "CREATE TABLE wide (id INT PRIMARY KEY, number INT, body TEXT); INSERT INTO wide "
+        f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) "
+        f"SELECT i, IF(i = {rows}, 70000, 1), REPEAT(MD5(i), 30) FROM n; ANALYZE TABLE wide",
+    )
+    ran = converge("migrate", *arguments, "--on-bad-row", "reject", "--json")
+    assert (ran.code, len(ran.json["rejects"])) == (1, 1), ran.err
+    assert postgres(target, "SELECT count(*) > 1 FROM converge.chunk WHERE source_table = 'wide'") == [
+        (True,)
+    ]
+    postgres(target, "ALTER TABLE wide ALTER number TYPE integer")
+    mysql(source, "UPDATE wide SET body = 'changed' WHERE id = 1")
+    ran = converge("migrate", *arguments, "--resume", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+
+
 @pytest.mark.parametrize("level", ["counts", "none"])
 def test_no_level_of_comparison_hides_them(arguments: list[str], level: str) -> None:
     ran = converge("migrate", *arguments, "--on-bad-row", "reject", "--verify", level)

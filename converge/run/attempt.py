@@ -276,9 +276,10 @@ class Run:
 
         Chunks with rejects are to do again: what made the target refuse them may be repaired now.
         """
+        self._undo_chunks(builder, by_table(chunk for chunk in self.ledger.chunks() if chunk.rejected))
+        # Where a table was rewritten, all of its chunks are to do again.
         finished = [chunk for chunk in self.ledger.chunks() if chunk.done is not None]
-        self._undo_chunks(builder, by_table(chunk for chunk in finished if chunk.rejected))
-        earlier = by_table(chunk for chunk in finished if not chunk.rejected)
+        earlier = by_table(finished)
         before = self.ledger.position()
         here, catalog = self.prepared.source, self.prepared.inputs.catalog
         now, self._require_schema = take_snapshot(here, catalog, self.plan, workers.everyone, self.result)
