@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from converge.mapping.read import load
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
 from converge.model.endpoint import parse
 from converge.model.evidence import Evidence, TableFacts
-from converge.model.plan import Plan
+from converge.model.plan import Plan, digest
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
 from converge.mysql.privileges import read_privileges
@@ -166,6 +167,11 @@ def test_the_digest_is_stable_and_notices_changes() -> None:
     )
     other = Catalog("db", "8.0.33", "utf8mb4", (Table("t", "InnoDB", (column("v", "bigint(20)"),)),))
     assert plan(one).digest == plan(same).digest != plan(other).digest
+    made = plan(one)
+    patched = replace(made, source_version="8.0.36-0ubuntu0.22.04.1", target_version="17.9")
+    assert digest(patched) == digest(replace(made, target_version="17.4"))
+    assert digest(patched) != digest(replace(made, target_version="16.9"))
+    assert digest(patched) != digest(replace(patched, source_version="8.4.0"))
 
 
 def test_the_plan_can_be_read_and_its_sql_runs(
