@@ -241,6 +241,14 @@ def test_resume_begins_what_never_began(project: Project) -> None:
     assert postgres(project.targets[1], "SELECT id FROM note") == [(1,)]
 
 
+def test_resume_begins_what_was_rolled_back(project: Project) -> None:
+    assert project.run("migrate", "--json").code == 0
+    # As `recover` leaves a load, whose rows are gone.
+    postgres(project.targets[1], "UPDATE converge.run SET state = 'recovered'; DROP TABLE note")
+    done = project.run("migrate", "--resume", "--json")
+    assert (done.code, done.json["verdict"]) == (0, "verified"), done.err
+
+
 def test_resume_only_goes_on_with_the_same_plan(project: Project) -> None:
     """One whose source was altered blocks the other, too."""
     assert project.run("migrate", "--database", "shop", "--json").code == 0

@@ -241,7 +241,7 @@ def _standing(
     with explained(move.source, move.target), connect(move.target) as connection:
         place = (*server_and_database(connection), options.common.schema)
         run = last_run(connection, (str(move.source), options.common.schema))
-        if run is None:
+        if run is None or run["state"] == "recovered":
             return None, "", None, place
         done, gone = finished_result(connection, run), None
         missing = missing_tables(connection, run) if done else []
