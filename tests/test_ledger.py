@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
+import pytest
 from alembic import command
 from alembic.config import Config
 from conftest import NewDatabase
 from support import postgres as ask
 
+from converge.codes import Code
+from converge.errors import BlockedError, TargetError
 from converge.model.endpoint import parse
+from converge.model.work import CopyTask
+from converge.postgres.copy import claim
 from converge.postgres.engine import engine
 from converge.postgres.ledger import upgrade
 from converge.resources import folder
@@ -64,3 +70,22 @@ def test_runs_that_begin_together_make_it_once(
         made = [pool.submit(upgrade, target) for _ in range(6)]
     assert [one.exception() for one in made] == [None] * 6
     assert ask(str(target), "SELECT count(*) FROM converge.alembic_version") == [(1,)]
+
+
+def test_the_ledger_of_a_newer_version_is_refused(
+    postgres_175: Server, new_postgres_database: NewDatabase
+) -> None:
+    target = new_postgres_database(postgres_175)
+    upgrade(parse(target))
+    ask(target, "UPDATE converge.alembic_version SET version_num = '9999'")
+    with pytest.raises(BlockedError) as caught:
+        upgrade(parse(target))
+    assert caught.value.code == Code.T047 and "9999" in caught.value.message
+
+
+def test_a_chunk_that_the_target_has_lost(postgres_175: Server, new_postgres_database: NewDatabase) -> None:
+    target = new_postgres_database(postgres_175)
+    upgrade(parse(target))
+    with psycopg.connect(target, autocommit=True) as connection, pytest.raises(TargetError) as caught:
+        claim(connection, CopyTask(1, "t", 0, "", "", marked=False))
+    assert (caught.value.code, caught.value.lost) == (Code.R004, True)

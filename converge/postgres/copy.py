@@ -117,7 +117,12 @@ def claim(connection: psycopg.Connection[Any], task: CopyTask) -> Copied | None:
         f"SELECT rows, bytes, seconds, rejected, done_at FROM converge.chunk {chunk}".encode()
     ).fetchone()
     connection.rollback()
-    assert row is not None, f"{task.table} has no chunk {task.number}"
+    if row is None:
+        # A standby that took over may lack what the ledger had confirmed.
+        message = (
+            f"{task.table}: the target has lost chunk {task.number}, which the ledger had: has it crashed?"
+        )
+        raise TargetError(message, code=Code.R004, hint="look into its log", lost=True)
     if row[4] is None:
         raise TargetError(f"{task.table}: the run that has sent this chunk has ended", code=Code.R007)
     return Copied(task.table, task.number, *row[:4])

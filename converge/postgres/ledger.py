@@ -28,7 +28,7 @@ from converge.postgres.connect import backend, connect
 from converge.postgres.errors import NOT_THE_STATEMENT
 from converge.postgres.lock import end_leftovers, lock
 from converge.postgres.query import exists, value
-from converge.postgres.target import is_old, ledger_tables
+from converge.postgres.target import is_old, ledger_tables, ledger_version, ledger_versions
 from converge.resources import folder
 
 _UNFINISHED = ("running", "interrupted", "failed")
@@ -355,12 +355,22 @@ def _bound(value: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def upgrade(endpoint: Endpoint) -> None:
-    """Makes the ledger's tables, or brings older ones to this version's shape by the shipped revisions."""
+    """Makes the ledger's tables, or brings older ones to this version's shape by the shipped revisions.
+
+    Raises BlockedError for those of a newer converge.
+    """
     with connect(endpoint) as connection:
         if "alembic_version" not in ledger_tables(connection):
             _make(connection)
         if not is_old(connection):
             return
+        version, known = ledger_version(connection), ledger_versions()
+        if version is not None and version not in known:
+            raise BlockedError(
+                f"the ledger is of version {version}, and this converge knows versions up to {known[-1]}",
+                code=Code.T047,
+                hint="use the newer converge",
+            )
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import text

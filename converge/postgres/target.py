@@ -152,10 +152,19 @@ def ledger_tables(connection: psycopg.Connection[Any]) -> dict[str, LedgerTable]
 
 def is_old(connection: psycopg.Connection[Any]) -> bool:
     """Whether the ledger that is there is not what this version of converge works with."""
-    # Alembic takes its time to load.
-    versions = (folder("migrations") / "versions").glob("[0-9]*.py")
-    newest = max(path.stem.partition("_")[0] for path in versions)
-    return bool(value(connection, "SELECT version_num FROM converge.alembic_version") != newest)
+    return ledger_version(connection) != ledger_versions()[-1]
+
+
+def ledger_version(connection: psycopg.Connection[Any]) -> str | None:
+    """None where Alembic was stopped before its first revision."""
+    found: str | None = value(connection, "SELECT version_num FROM converge.alembic_version")
+    return found
+
+
+def ledger_versions() -> list[str]:
+    """Those that this version of converge knows, the newest last; Alembic takes its time to load."""
+    paths = (folder("migrations") / "versions").glob("[0-9]*.py")
+    return sorted(path.stem.partition("_")[0] for path in paths)
 
 
 def occupied(connection: psycopg.Connection[Any], target: Target, tables: Collection[str]) -> Finding | None:
