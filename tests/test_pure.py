@@ -13,8 +13,9 @@ from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.catalog import Column
 from converge.model.endpoint import parse
+from converge.model.finding import Finding
 from converge.model.quote import Namespace, fit, mysql_members
-from converge.model.result import Difference, Named, Result, Results, TableResult, Verdict
+from converge.model.result import Difference, Named, NotCompared, Result, Results, TableResult, Verdict
 from converge.planner.load.constraints import on_source
 from converge.planner.rows import TargetValue
 from converge.postgres.copy import encode
@@ -231,3 +232,10 @@ def test_texts_that_turn_lines_around_are_seen() -> None:
     for code in ("\u202e", "\u2066", "\u200f", "\u061c", "\u2028", "\u200b", "\ufeff"):
         assert visible(f"a{code}b") == f"a\\u{ord(code):04x}b"
     assert visible("\x1b[31mé\u200d\u05d0") == "␛[31mé\u200d\u05d0"
+
+
+def test_a_new_attempt_reports_nothing_of_the_one_before() -> None:
+    result = Result("migrate", "a", "b", next_command="converge verify")
+    result.not_compared.append(NotCompared("column", "t.c", "no text"))
+    result.begin_again(Finding(Code.R003, "note", "run", "went on"))
+    assert (result.next_command, result.not_compared) == ("", [])

@@ -266,6 +266,7 @@ class Result:
         self.findings = [*earlier, why]
         self.tables, self.changes, self.differences, self.rejects = [], [], [], []
         self.views, self.checks, self.going_back, self.pace = [], [], None, None
+        self.not_compared, self.next_command = [], ""
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
