@@ -16,8 +16,10 @@ from converge.model.endpoint import parse
 from converge.model.finding import Finding
 from converge.model.quote import Namespace, fit, mysql_members
 from converge.model.result import Difference, Named, NotCompared, Result, Results, TableResult, Verdict
+from converge.mysql.connect import connect as from_source
 from converge.planner.load.constraints import on_source
 from converge.planner.rows import TargetValue
+from converge.postgres.connect import connect as to_target
 from converge.postgres.copy import encode
 from converge.report.errors import error_json, error_text
 from converge.report.markdown import to_markdown
@@ -64,6 +66,15 @@ def test_an_address_that_cannot_be_used_says_why(url: str, why: str) -> None:
 
 def test_a_pattern_is_shown_as_it_is_written() -> None:
     assert str(parse("mysql://a:b@db/tenant_*")) == "mysql://a@db/tenant_*"
+
+
+@pytest.mark.parametrize("host", ["db..example.com", f"{'a' * 64}.example.com"])
+def test_a_host_that_cannot_be_one_is_not_reached(host: str) -> None:
+    """Python's own encoding of names refuses an empty label, and one that is too long."""
+    for connect, kind in ((from_source, "mysql"), (to_target, "postgresql")):
+        with pytest.raises(ConvergeError) as raised:
+            connect(parse(f"{kind}://u:canary@{host}:1/x"))
+        assert raised.value.code in ("S001", "T001"), raised.value
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import socket
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from certificates import Authority, Pair, give_to_servers
@@ -237,6 +239,22 @@ def test_the_environments_host_is_no_way_around(place: Place) -> None:
     refused(ran, 5, "T013", "certificate verify failed")
 
 
+def test_an_address_of_the_environment_is_no_way_around(place: Place) -> None:
+    """libpq connects to hostaddr, whatever host the URL names."""
+    at = place.target(host="localhost")
+    refused(looked(at, PGHOSTADDR=place.host), 5, "T013", UNKNOWN)
+    service = place.folder / "address.conf"
+    service.write_text(f"[far]\nhostaddr={place.host}\n")
+    refused(looked(at, PGSERVICE="far", PGSERVICEFILE=str(service)), 5, "T013", UNKNOWN)
+    assert looked(f"{at}?sslmode=require", PGHOSTADDR=place.host).code == 0
+
+
+def test_a_list_of_ports_is_libpqs_to_read(place: Place) -> None:
+    at = {"PGHOST": f"{place.host},{place.host}", "PGPORT": f"1,{_port(place.pg)}"}
+    at |= {"PGUSER": "tls", "PGDATABASE": "tls", "PGPASSWORD": PASSWORD}
+    assert looked("postgresql://", **at, PGSSLROOTCERT=str(place.authority.file)).code == 0
+
+
 def test_client_certificates(place: Place) -> None:
     my, pg = place.trusted
     pair = place.client
@@ -277,6 +295,25 @@ def test_a_mysql_that_made_its_own_certificates(mysql_8015: Server) -> None:
     at = f"{mysql_8015.url}/mysql?ssl-ca={folder}ca.pem"
     assert read(at).code == 0
     refused(read(f"{at}&ssl-mode=VERIFY_IDENTITY"), 4, "S007", "mismatch")
+
+
+def test_certificates_are_judged_as_the_servers_own_clients_do(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.13 asks for what MySQL's own certificates, and libpq, do without (RFC 5280)."""
+    made: list[ssl.SSLContext] = []
+    create = ssl.create_default_context
+
+    def since_313(**options: Any) -> ssl.SSLContext:
+        made.append(create(**options))
+        made[-1].verify_flags |= ssl.VERIFY_X509_STRICT
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", since_313)
+    # The tests' certificates name no Authority Key Identifier either.
+    assert read(place.source(f"{place.trusted[0]}&ssl-mode=VERIFY_CA")).code == 0
+    refused(looked(place.target(f"?sslrootcert={place.other.file}")), 5, "T013", UNKNOWN)
+    assert [bool(context.verify_flags & ssl.VERIFY_X509_STRICT) for context in made] == [False, False]
 
 
 def test_a_role_that_is_not_let_in(place: Place) -> None:

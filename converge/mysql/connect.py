@@ -101,7 +101,7 @@ def _open(endpoint: Endpoint) -> WatchedConnection:
             cursor.execute(_SESSION)
         # From here on `watch` tells a long query from a dead server.
         connection.let_wait()
-    except (pymysql.err.Error, OSError, RuntimeError) as error:
+    except (pymysql.err.Error, OSError, RuntimeError, UnicodeError) as error:
         raise explain(error, endpoint) from error
     return connection
 

@@ -79,6 +79,6 @@ def _names(endpoint: Endpoint, text: str) -> dict[str, str]:
 def _number_and_text(error: Exception) -> tuple[int, str]:
     if isinstance(error, pymysql.err.Error) and len(error.args) > 1:
         return int(error.args[0]), str(error.args[1])
-    if isinstance(error, OSError):
+    if isinstance(error, (OSError, UnicodeError)):  # the latter for a host that is no name
         return 2003, str(error)
     return 0, str(error)

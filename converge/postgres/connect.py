@@ -95,6 +95,8 @@ def _open(endpoint: Endpoint, **settings: str) -> tuple[WatchedConnection, int]:
         ).fetchall()[0]
     except psycopg.Error as error:
         raise explain(error, endpoint, connecting=True) from error
+    except UnicodeError as error:  # psycopg looks the host up itself; Python's encoding refuses its name
+        raise explain(psycopg.OperationalError(str(error)), endpoint, connecting=True) from error
     return connection, process
 
 

@@ -46,12 +46,14 @@ def wanted(endpoint: Endpoint) -> str:
 
 
 def _placed(endpoint: Endpoint) -> Endpoint:
-    """The address with the host that libpq would find in its variables or its service file."""
-    if endpoint.host:
-        return endpoint
-    host = _from_environment("hostaddr") or _from_environment("host")
-    port = endpoint.port or int(_from_environment("port") or 5432)
-    return replace(endpoint, host=host, port=port)
+    """The address with what libpq would find in its variables or its service file."""
+    options = dict(endpoint.options)
+    # It connects to this one, whatever host is named beside it.
+    options["hostaddr"] = options.get("hostaddr") or _from_environment("hostaddr")
+    host = endpoint.host or options["hostaddr"] or _from_environment("host")
+    port = _from_environment("port")
+    port_number = endpoint.port or (int(port) if port.isdecimal() else None)  # it may be a list
+    return replace(endpoint, host=host, port=port_number, options=tuple(options.items()))
 
 
 def _from_environment(name: str) -> str:
@@ -75,6 +77,7 @@ def _reason(endpoint: Endpoint) -> str:
     address = (dict(endpoint.options).get("hostaddr") or endpoint.host, endpoint.port or 5432)
     try:
         context = ssl.create_default_context(cafile=None if authority == _SYSTEM else authority)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # since Python 3.13; libpq is not as strict
         context.check_hostname = used.get("sslmode") == "verify-full"
         with socket.create_connection(address, _SECONDS) as plain:
             plain.sendall(_SSL_REQUEST)
@@ -82,6 +85,6 @@ def _reason(endpoint: Endpoint) -> str:
                 context.wrap_socket(plain, server_hostname=endpoint.host).close()
     except ssl.SSLCertVerificationError as error:
         return error.verify_message
-    except OSError:
+    except (OSError, ValueError):  # such as a host that is no name, beside a hostaddr
         pass
     return ""
