@@ -40,12 +40,15 @@ from converge.types import Value
         ("postgresql:///x?host=/var/run", ("postgres", "/var/run", None, "", "", "x")),
         ("postgresql+psycopg2://u@db/x", ("postgres", "db", None, "u", "", "x")),
         ("mysql://a@%2Frun%2FMy.sock/b", ("mysql", "", None, "a", "", "b")),
+        ("postgresql://h?dbname=x&user=u&password=p%40&port=5433", ("postgres", "h", 5433, "u", "p@", "x")),
+        ("postgresql://u@h:5433/x?dbname=x&user=u&host=h&port=", ("postgres", "h", 5433, "u", "", "x")),
     ],
 )
 def test_addresses(url: str, expected: tuple[object, ...]) -> None:
     at = parse(url)
     assert (at.kind, at.host, at.port, at.user, at.password, at.database) == expected
     assert at.password == "" or (at.password not in str(at) and at.password not in repr(at))
+    assert not {"dbname", "user", "password", "host", "port"} & dict(at.options).keys()
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,9 @@ def test_addresses(url: str, expected: tuple[object, ...]) -> None:
         ("mysql://root@h:99999/db", "a number up to 65535"),
         ("mysql://root:canary/@h/db", "percent-encoded"),
         ("postgresql://a,b:5432,5433/db", "several hosts"),
+        ("postgresql://h/db?dbname=other", "two values of dbname"),
+        ("postgresql://h:5432/db?port=5432,5433", "two values of port"),
+        ("postgresql://u:canary@h/db?password=canary2", "two values of password"),
     ],
 )
 def test_an_address_that_cannot_be_used_says_why(url: str, why: str) -> None:

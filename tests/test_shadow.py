@@ -8,11 +8,13 @@ from contextlib import closing
 import psycopg
 import pytest
 from conftest import NewDatabase
+from sqlalchemy import create_engine, text
 from support import postgres as ask
 
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint, parse
 from converge.postgres.connect import connect
+from converge.postgres.engine import address
 from converge.postgres.query import rows
 from converge.postgres.shadow import shadow, twin
 from converge.sandbox import Server
@@ -41,6 +43,20 @@ def test_a_shadow_is_empty_and_like_its_database(
             assert plain.execute("SHOW timezone").fetchone() == ("Asia/Tokyo",)
             assert plain.execute("SELECT to_regclass('public.t')").fetchone() == (None,)
     assert ask(url, SHADOWS) == []
+
+
+def test_an_option_that_names_the_database_is_none_of_the_shadow(
+    postgres_175: Server, new_postgres_database: NewDatabase
+) -> None:
+    """Its sessions, and those of Alembic, would otherwise be in the real database."""
+    url = new_postgres_database(postgres_175)
+    server, _, name = url.rpartition("/")
+    with shadow(parse(f"{server}?dbname={name}")) as made:
+        assert made.database != name
+        with closing(connect(made)) as connection:
+            assert connection.info.dbname == made.database
+        with create_engine(address(made)).connect() as connection:
+            assert connection.execute(text("SELECT current_database()")).scalar() == made.database
 
 
 @pytest.mark.parametrize(

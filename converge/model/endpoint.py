@@ -95,16 +95,37 @@ def parse(url: str, *, origin: str = "the command line") -> Endpoint:
     host = options.pop("host", "") or unquote(parts.hostname or "")
     if kind == "mysql" and host.startswith("/"):
         host, options["unix_socket"] = "", host
+    own = {
+        "port": str(port or ""),
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "dbname": unquote(parts.path.removeprefix("/")),
+    }
+    if kind == "postgres":
+        _take_parts(own, options, origin)
     return Endpoint(
         kind=kind,
         host=host,
-        port=port,
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        database=unquote(parts.path.removeprefix("/")),
+        port=int(own["port"]) if own["port"] else None,
+        user=own["user"],
+        password=own["password"],
+        database=own["dbname"],
         options=tuple(options.items()),
         origin=origin,
     )
+
+
+def _take_parts(own: dict[str, str], options: dict[str, str], origin: str) -> None:
+    """Moves the URL's own parts out of its options. Raises UsageError for two values of one.
+
+    libpq lets an option win over the part: the sessions of a temporary database, whose address has the same
+    options, would be in the real one.
+    """
+    for name in own.keys() & options.keys():
+        if own[name] and options[name] not in ("", own[name]):
+            raise UsageError(f"the URL from {origin} has two values of {name}", code=Code.U002)
+        if name != "port" or options[name].isdecimal() or not options[name]:  # a list is libpq's to read
+            own[name] = options.pop(name) or own[name]
 
 
 def same_server(source: Endpoint, url: str) -> bool | None:

@@ -358,7 +358,7 @@ def _ready(endpoint: Endpoint, kind: str) -> Endpoint:
 
 def _complete(endpoint: Endpoint) -> Endpoint:
     """The address itself. Raises UsageError for one that names no database."""
-    if not endpoint.database and not {"dbname", "service"} & dict(endpoint.options).keys():
+    if not endpoint.database and "service" not in dict(endpoint.options):
         raise UsageError(
             f"the URL from {endpoint.origin} names no database: {endpoint}",
             code=Code.U183,
