@@ -491,6 +491,26 @@ def test_both_addresses_may_name_one_variable(tmp_path: Path, monkeypatch: pytes
     assert "SECRET" not in os.environ
 
 
+@pytest.mark.parametrize(
+    ("value", "login", "options"),
+    [
+        ("50%25off", "u:${PW}@", ""),
+        ("a+b%20c", "", "?sslpassword=${PW}"),
+        ("a+b%20c", "u@", "?password=${PW}"),
+    ],
+)
+def test_every_variable_with_a_secret_is_forgotten(
+    value: str, login: str, options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login is percent-encoded when it is put in, an option is not: a value stands as it is, or decoded."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PW", value)
+    (tmp_path / "converge.toml").write_text(f'target = "postgresql://{login}h/d{options}"\n')
+    (chosen,) = databases(Where(), source="unused")
+    assert chosen.target.password or chosen.target.options
+    assert "PW" not in os.environ
+
+
 def test_a_command_with_one_target_takes_one_entry(tmp_path: Path) -> None:
     file = tmp_path / "converge.toml"
     file.write_text(ENTRY + ENTRY.replace('"a"', '"b"').replace("h/d", "h/e"))

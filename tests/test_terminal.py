@@ -25,7 +25,7 @@ from converge.codes import Code
 from converge.model.endpoint import parse
 from converge.model.finding import Finding
 from converge.report.document import Facts, Fold, Grid, Kind, Mark, Words, grid
-from converge.report.errors import without_passwords
+from converge.report.errors import without_password, without_passwords
 from converge.report.findings import Findings, findings
 from converge.report.plan_text import plan_text
 from converge.report.text import Screen
@@ -370,3 +370,23 @@ def test_a_file_of_fixes_is_not_replaced(ends: tuple[str, ...], tmp_path: Path) 
 def test_the_next_command_shows_no_password_of_an_option() -> None:
     url = "postgresql://h/db?user=a&password=canary&sslpassword=canary#x"
     assert without_passwords(url) == "postgresql://h/db?user=a&password=***&sslpassword=***"
+    assert without_passwords("postgresql://h/db?sslpassword=a'canary") == "postgresql://h/db?sslpassword=***"
+    # Azure's users have an @.
+    azure = "mysql://app@server:canary@h/db"
+    assert without_passwords(f"no host in {azure!r}") == "no host in 'mysql://app@server:***@h/db'"
+
+
+@pytest.mark.parametrize(
+    ("value", "clean"),
+    [
+        ("mysql://app@server:can ary@h/db", "mysql://app@server:***@h/db"),
+        ("mysql://app:can@ary:1@h:3306/db?ssl-ca=a", "mysql://app:***@h:3306/db?ssl-ca=a"),
+        ("mysql://u:12/can@h/d", "mysql://u:***@h/d"),
+        ("mysql://app@h:3306/db", "mysql://app@h:3306/db"),
+        ("postgresql://h/db?sslpassword=a'c an&a=b", "postgresql://h/db?sslpassword=***&a=b"),
+        ("tables of db", "tables of db"),
+    ],
+)
+def test_a_value_of_the_command_line_has_no_password(value: str, clean: str) -> None:
+    """It is known where a URL ends, whatever characters it has."""
+    assert without_password(value) == clean

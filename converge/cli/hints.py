@@ -10,7 +10,7 @@ from itertools import takewhile
 import click
 from click.core import ParameterSource
 
-from converge.report.errors import without_passwords
+from converge.report.errors import without_password
 
 _PLACES = frozenset(
     {"source", "dumps", "dump_database", "mysql_version", "target", "config", "names", "schema", "alembic"}
@@ -41,7 +41,7 @@ def given(
             values = context.params[one.name or ""]
             for each in values if one.multiple else (values,):
                 words.append((one.secondary_opts if each is False else called.get(one.name, one).opts)[0])
-                words += [] if isinstance(each, bool) else [without_passwords(str(each))]
+                words += [] if isinstance(each, bool) else [without_password(str(each))]
     return words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -13,6 +14,7 @@ from converge.model.arguments import Checked
 _MYSQL_PORT = 3306
 SECRET_OPTION = r"\w*(?:passw|pwd)\w*"
 """A regular expression for names of URL options whose value is a secret, as sslpassword."""
+_LOGIN = re.compile(r"([\w+.-]+://)(?:([^/?#]*)@)?(.*)", re.DOTALL)
 _KINDS = {
     "mysql": "mysql", "mysql+pymysql": "mysql", "postgresql": "postgres", "postgres": "postgres",
     "postgresql+psycopg": "postgres", "postgresql+psycopg2": "postgres",
@@ -44,6 +46,13 @@ class Endpoint(Checked):
         names = [name for name in ("host", "port", "user", "password", "database") if getattr(self, name)]
         names += ["socket"] if "unix_socket" in dict(self.options) else []
         return {name: dict(self.origins).get(name, self.origin) for name in names}
+
+    @property
+    def secrets(self) -> list[str]:
+        """The password, and options that are secret."""
+        secret = re.compile(SECRET_OPTION, re.IGNORECASE).fullmatch
+        options = [value for name, value in self.options if secret(name)]
+        return [value for value in (self.password, *options) if value]
 
     @property
     def local(self) -> bool:
@@ -113,6 +122,14 @@ def parse(url: str, *, origin: str = "the command line") -> Endpoint:
         options=tuple(options.items()),
         origin=origin,
     )
+
+
+def split_login(url: str) -> tuple[str, str, str, str] | None:
+    """A URL as it is written: scheme with ``://``, user, password, and what follows; None for other texts."""
+    if not (found := _LOGIN.fullmatch(url)):
+        return None
+    user, _, password = (found[2] or "").partition(":")
+    return found[1], user, password, found[3]
 
 
 def _take_parts(own: dict[str, str], options: dict[str, str], origin: str) -> None:

@@ -9,13 +9,15 @@ from typing import Any
 
 from converge.errors import ConvergeError, verdict_of
 from converge.model.documents import head
-from converge.model.endpoint import SECRET_OPTION
+from converge.model.endpoint import SECRET_OPTION, split_login
 from converge.report.text import TO_PASTE, Screen
 from converge.report.words import visible
 
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
-_PASSWORD = re.compile(r"(://[^:/\s@]*:)\S*@")
-_OPTION = re.compile(rf"([?&]{SECRET_OPTION}=)[^&\s'\"]*", re.IGNORECASE)
+# A user may hold an @, too: Azure's are app@server.
+_PASSWORD = re.compile(r"(://[^:/\s]*:)\S*@")
+_OPTION = re.compile(rf"([?&]{SECRET_OPTION}=)[^&\s]*", re.IGNORECASE)
+_OPTION_OF_URL = re.compile(rf"([?&]{SECRET_OPTION}=)[^&]*", re.IGNORECASE)
 
 
 def error_text(error: ConvergeError) -> str:
@@ -37,6 +39,15 @@ def error_text(error: ConvergeError) -> str:
 def without_passwords(text: str) -> str:
     """The text without the passwords of URLs in it: of mistyped arguments, and in a bug's traceback."""
     return _OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
+
+
+def without_password(value: str) -> str:
+    """The same for a value that is a URL as a whole, whose password may hold spaces."""
+    if parts := split_login(value):
+        scheme, user, password, rest = parts
+        login = f"{user}:***@" if password else f"{user}@" if user else ""
+        value = scheme + login + _OPTION_OF_URL.sub(r"\1***", rest)
+    return without_passwords(value)
 
 
 def error_json(error: ConvergeError, command: str) -> str:

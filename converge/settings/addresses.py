@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
@@ -341,9 +341,11 @@ class _Finder:
     def forget(self) -> None:
         """All at once: several addresses may name the same variable."""
         for name, endpoint in self._variables:
-            value = unquote(os.environ.get(name, ""))
-            if value and endpoint.password and (value in endpoint.password or endpoint.password in value):
-                del os.environ[name]
+            value = os.environ.get(name, "")
+            # Pasted into a URL it was decoded, in the place of a login it was not.
+            texts = [text for text in (value, unquote(value), unquote_plus(value)) if text]
+            if any(text in secret or secret in text for text in texts for secret in endpoint.secrets):
+                os.environ.pop(name, None)
         for name in list(os.environ):
             if name in _SECRET or _ADDRESS.fullmatch(name):
                 del os.environ[name]

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from dotenv.parser import parse_stream
 
-from converge.model.endpoint import SECRET_OPTION
+from converge.model.endpoint import SECRET_OPTION, split_login
 from converge.model.quote import toml_text
 from converge.settings.file import FILE
 from converge.settings.variables import ENV_FILE, dotenv_text
@@ -20,7 +20,6 @@ source = {source}
 target = {target}
 map = [{map}]
 """
-_LOGIN = re.compile(r"([\w+.-]+://)(?:([^/?#]*)@)?")
 _OPTION = re.compile(rf"(?<=[?&])({SECRET_OPTION})=([^&#]+)", re.IGNORECASE)
 
 
@@ -51,15 +50,15 @@ def _without_secrets(url: str, password: str, side: str, secrets: dict[str, str]
         return f"{found[1]}=${{{name}}}"
 
     url = url.replace("${", "%24{")  # no variable of ours
-    login = _LOGIN.match(url)
-    assert login is not None
-    user = (login[2] or "").partition(":")[0]
-    rest = _OPTION.sub(option, url[login.end() :])
+    parts = split_login(url)
+    assert parts is not None
+    scheme, user, _, rest = parts
+    rest = _OPTION.sub(option, rest)
     if password:
         name = f"CONVERGE_{side}_PASSWORD"
         secrets[name] = password
         user += f":${{{name}}}"
-    return login[1] + (f"{user}@" if user else "") + rest
+    return scheme + (f"{user}@" if user else "") + rest
 
 
 def _dotenv(secrets: Mapping[str, str]) -> str:
