@@ -491,6 +491,46 @@ def test_both_addresses_may_name_one_variable(tmp_path: Path, monkeypatch: pytes
     assert "SECRET" not in os.environ
 
 
+MY_CNF = r"""
+# the client of the team
+!includedir /nowhere
+[mysqld]
+port = 1
+[client]
+host = db1 # prod
+  port=3307   # of the tunnel
+user = "root"
+    password = 'a#b"c\s\\d'  # quoted
+;database = no
+database = shop#1
+loose-none
+ssl-ca = "/etc/ca.pem"
+ssl_mode=VERIFY_CA
+"""
+
+
+def test_options_of_mysqls_own_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As MySQL reads them (MySQL 8.0 manual, "Using Option Files")."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".my.cnf").write_text(MY_CNF)
+    (chosen,) = databases(Where(), target="unused")
+    at = chosen.source
+    assert (at.host, at.port, at.user, at.password, at.database) == (
+        "db1", 3307, "root", "a#b\"c \\d", "shop"
+    )  # fmt: skip
+    assert dict(at.options) == {"ssl-ca": "/etc/ca.pem", "ssl-mode": "VERIFY_CA"}
+    for line, password in (
+        ("password = it's", "it's"),
+        ('password = "quoted\\""', 'quoted"'),
+        ("password = 'a' # b", "a"),
+        ("password = a\\tb", "a\tb"),
+        ("password", ""),
+    ):
+        (tmp_path / ".my.cnf").write_text(f"[client]\nuser=u\nhost=h\n{line}\n")
+        assert databases(Where(), target="unused")[0].source.password == password, line
+
+
 @pytest.mark.parametrize(
     ("value", "login", "options"),
     [

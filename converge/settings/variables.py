@@ -9,7 +9,7 @@ import io
 import os
 import re
 from collections.abc import Mapping
-from configparser import ConfigParser, Error
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -27,6 +27,10 @@ VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _LOGIN = re.compile(r"\w[\w+.-]*://([^/?#]*)@")
 _TYPES = {"mysql": "source", "postgres": "target", "postgresql": "target"}
 _MY_CNF = "~/.my.cnf"
+_SSL = ("ssl-ca", "ssl-cert", "ssl-key", "ssl-mode")
+# A # that no quote encloses begins it; escapes count within quotes.
+_COMMENT = re.compile(r"""("(?:\\.|[^"])*"?|'(?:\\.|[^'])*'?)|#.*""")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "s": " "}
 # The parts of an address, and the variables that name them.
 _PROJECT = {
     "host": "DATABASE_HOST", "port": "DATABASE_PORT", "user": "DATABASE_USERNAME",
@@ -120,7 +124,9 @@ def parts_of(side: Literal["source", "target"], variables: Mapping[str, str | No
     }
     if not any(found[part][0] for part in ("host", "user", "socket")):
         return None
-    return _endpoint(kind, f"MYSQL_* or {_MY_CNF}", found)
+    at = _endpoint(kind, f"MYSQL_* or {_MY_CNF}", found)
+    options = tuple((name, client[name]) for name in _SSL if client.get(name))
+    return replace(at, options=at.options + options)
 
 
 def _endpoint(kind: str, origin: str, parts: Mapping[str, tuple[str, str]]) -> Endpoint:
@@ -147,15 +153,31 @@ def _endpoint(kind: str, origin: str, parts: Mapping[str, tuple[str, str]]) -> E
 
 
 def _my_cnf() -> Mapping[str, str]:
-    """The section [client] of ~/.my.cnf."""
+    """The section [client] of ~/.my.cnf, as MySQL reads it (its manual, "Using Option Files")."""
     path = Path(_MY_CNF).expanduser()
     if not path.is_file():
         return {}
-    parser = ConfigParser(allow_no_value=True, interpolation=None, strict=False)
     try:
-        parser.read(path, "utf-8")
-    except (Error, UnicodeDecodeError) as error:
-        # The parser's own words quote the line, which may be the password's.
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{_MY_CNF} cannot be read: {type(error).__name__}", code=Code.U003) from None
-    section = parser.items("client") if parser.has_section("client") else ()
-    return {key: (value or "").strip("'\"") for key, value in section}
+    found, group = dict[str, str](), None
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if not line or line[0] in "#;!":
+            continue
+        if heading := re.match(r"\[(.*?)\]", line):
+            group = heading[1].strip()
+        elif line[0] == "[" or group is None:
+            # The line may be the password's.
+            raise UsageError(f"{_MY_CNF} line {number}: no group of options", code=Code.U003)
+        elif group == "client":
+            name, _, value = _COMMENT.sub(r"\1", line).partition("=")
+            found[name.strip().replace("_", "-")] = _my_cnf_value(value.strip())
+    return found
+
+
+def _my_cnf_value(text: str) -> str:
+    """The value without quotes around it, and with what its escapes stand for."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    return re.sub(r"\\([ntrbs\\'\"])", lambda found: _ESCAPES.get(found[1], found[1]), text)
