@@ -491,6 +491,32 @@ def test_both_addresses_may_name_one_variable(tmp_path: Path, monkeypatch: pytes
     assert "SECRET" not in os.environ
 
 
+@pytest.mark.parametrize(
+    ("source", "is_pattern"),
+    [
+        ("mysql://u:can*ary@h/d?ssl-ca=/a*.pem", False),
+        ("mysql://u:${NOT_SET}@h/tenant_*", True),
+        ("${TENANTS_URL}", True),
+        ("mysql://u@h/${TENANTS}", True),
+        ("${NOT_SET}", False),
+    ],
+)
+def test_a_pattern_is_one_by_its_database(
+    source: str, is_pattern: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENANTS_URL", "mysql://u:p@h/tenant_*")
+    monkeypatch.setenv("TENANTS", "tenant_*")
+    file = tmp_path / "converge.toml"
+    target = "postgresql://u:a*b@h/d"  # merged databases have one target, whatever its password
+    merge = 'schema = "*"\nmerge = {}\n' if is_pattern else ""
+    file.write_text(f'[[database]]\nname = "a"\nsource = "{source}"\ntarget = "{target}"\n{merge}')
+    (entry,) = read(str(file)).databases
+    assert entry.is_pattern is is_pattern
+    if "can*ary" in source:
+        (chosen,) = databases(Where(config=str(file)))
+        assert (chosen.source.password, chosen.source.database) == ("can*ary", "d")
+
+
 MY_CNF = r"""
 # the client of the team
 !includedir /nowhere

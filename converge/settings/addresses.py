@@ -175,7 +175,7 @@ def _matching(finder: _Finder, entry: Database, where: Where) -> Iterator[Chosen
     here, there = finder.of_entry(entry, "source"), finder.of_entry(entry, "target")
     if where.schema:
         entry = entry.model_copy(update={"target_schema": where.schema})
-    if not entry.is_pattern:
+    if "*" not in here.database:
         yield Chosen((here, there), entry)
         return
     names, pattern = where.names, Pattern(here, there, entry.target_schema)

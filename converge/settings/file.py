@@ -14,6 +14,7 @@ from converge.errors import UsageError
 from converge.mapping.read import provision
 from converge.model.plan import Mode
 from converge.model.quote import require_schema
+from converge.settings.variables import named_database
 from converge.toml import Table, Text, Texts, checked, read_toml
 
 FILE = "converge.toml"
@@ -72,7 +73,7 @@ class Database(Table):
     @property
     def is_pattern(self) -> bool:
         """Whether it stands for all databases of the source whose names match."""
-        return "*" in self.source
+        return "*" in named_database(self.source)
 
     @property
     def runs(self) -> bool:
@@ -149,7 +150,7 @@ def same_target(first: str, second: str) -> UsageError:
 
 
 def _plain(entry: Database) -> bool:
-    return "*" not in entry.target and entry.mode == "create" and not entry.alembic
+    return "*" not in named_database(entry.target) and entry.mode == "create" and not entry.alembic
 
 
 def _require_apart(place: str, project: Project, databases: Sequence[Database]) -> None:

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from dotenv import dotenv_values
 
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.model.endpoint import Endpoint, parse
+from converge.model.endpoint import Endpoint, parse, split_login
 
 ENV_FILE = ".env"
 DOTENV_PARTS = f"DATABASE_* in {ENV_FILE}"
@@ -86,6 +86,17 @@ def address(text: str, place: str) -> Endpoint:
         return quote(plain, safe="") if start <= found.start() < end else plain
 
     return parse(VARIABLE.sub(value, text), origin=place)
+
+
+def named_database(text: str) -> str:
+    """The database of such an address, also where variables of its login are not set; empty without one."""
+
+    def value(found: re.Match[str]) -> str:
+        return os.environ.get(found[1]) or dotenv().get(found[1]) or ""
+
+    parts = split_login(VARIABLE.sub(value, text) if VARIABLE.fullmatch(text) else text)
+    path = parts[3].partition("?")[0].partition("/")[2] if parts else ""
+    return unquote(VARIABLE.sub(value, path))
 
 
 def of_kind(endpoint: Endpoint, kind: str) -> Endpoint:
