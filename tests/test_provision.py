@@ -325,11 +325,21 @@ def test_the_script_for_psql(place: Place) -> None:
     psql = shutil.which("psql")
     if psql is None:
         pytest.skip("no psql here")
-    for _ in range(2):
-        done = subprocess.run(
+
+    def fed(**environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [psql, "--no-psqlrc", "-f", "-", place.admin], input=ran.out, text=True, capture_output=True,
-            env={**os.environ, **ENVIRONMENT}, check=False,
+            env={**os.environ, **environment}, check=False,
         )  # fmt: skip
+
+    for environment in ({}, {"SYNAPSE_PASSWORD": ""}):
+        done = fed(**environment)
+        assert done.returncode != 0, "a role without a password would be made"
+        assert "the variable SYNAPSE_PASSWORD is not set" in done.stderr
+        assert postgres(place.root, "SELECT FROM pg_roles WHERE rolname = 'prov_synapse'") == []
+        assert databases(place) == []
+    for _ in range(2):
+        done = fed(**ENVIRONMENT)
         assert done.returncode == 0, done.stderr
     assert [row[:3] for row in databases(place)] == [
         (APP, ROLE, "UTF8"), ("prov_synapse", "prov_synapse", "UTF8")

@@ -13,6 +13,11 @@ _VERSION = "current_setting('server_version_num')::int"
 def script(wanted: Sequence[Wanted]) -> str:
     """Statements for ``psql --no-psqlrc -f -``, to be run as often as one likes."""
     lines = ["\\set ON_ERROR_STOP on"]
+    for name in dict.fromkeys(one.password_env for one in wanted if one.password_env):
+        # Before anything is made: a role would get no password. \quit would end with the exit code 0.
+        lines.append(f'\\if `test -z "${name}" && echo true || echo false`')
+        lines.append(f"DO $$ BEGIN RAISE EXCEPTION 'the variable {name} is not set'; END $$;")
+        lines.append("\\endif")
     for one in wanted:
         lines += ["", f"-- {' '.join(one.name.split())}", *_role(one), *_database(one), *_extensions(one)]
     return "\n".join(lines) + "\n"
