@@ -470,23 +470,31 @@ def test_a_unique_key_that_ignores_case_is_asked_about(databases: tuple[str, str
 
 
 def test_letters_of_which_the_target_knows_one_case(databases: tuple[str, str]) -> None:
-    """With LC_CTYPE C, lower() changes ASCII letters alone: É and é are two letters of a unique index."""
+    """With LC_CTYPE C, lower() and citext change ASCII letters alone: É and é are two letters of a unique
+    index. Of a text the column's own collation decides."""
     source, target = databases[0], f"{databases[1]}_c"
     name = target.rpartition("/")[2]
     mysql(
         source,
-        "CREATE TABLE u (id INT PRIMARY KEY, name VARCHAR(9)) COLLATE utf8mb4_bin; "
-        "INSERT INTO u VALUES (1, 'Émile'), (2, 'émile'), (3, 'a'), (4, 'A')",
+        "CREATE TABLE u (id INT PRIMARY KEY, name VARCHAR(9), code VARCHAR(9), kind VARCHAR(9)) "
+        "COLLATE utf8mb4_bin; INSERT INTO u VALUES (1, 'Émile', 'É', 'é'), (2, 'émile', 'é', 'É'), "
+        "(3, 'a', 'a', 'a'), (4, 'A', 'A', 'b'), (5, 'ÉMILE', 'x', 'c')",
+    )
+    own = (
+        "CREATE TABLE u (id int PRIMARY KEY, name text COLLATE {}, code citext UNIQUE, kind text COLLATE {});"
+        "CREATE UNIQUE INDEX one ON u (lower(name)); CREATE UNIQUE INDEX two ON u (upper(kind))"
     )
     postgres(databases[1], f"CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C' ENCODING 'UTF8'")
     try:
-        postgres(
-            target,
-            "CREATE TABLE u (id int PRIMARY KEY, name text); CREATE UNIQUE INDEX one ON u (lower(name))",
-        )
-        ran = plan(source, target)
-        assert [one["evidence"] for one in found(ran, "L007")] == ["rows id 3, 4"]
-        mysql(source, "DELETE FROM u WHERE id = 4")
+        postgres(target, "CREATE EXTENSION citext;" + own.format('"default"', '"und-x-icu"'))
+        postgres(databases[1], "CREATE EXTENSION citext;" + own.format('"C"', '"default"'))
+        few, all_ = "rows id 3, 4", "rows id 1, 2, 3, 4"
+        for to, codes in ((target, few), (databases[1], all_)):
+            ran = plan(source, to)
+            assert {one["object"]: one["evidence"] for one in found(ran, "L007")} == {
+                "u.one": "rows id 1, 3, 4, 5", "u.u_code_key": codes, "u.two": "rows id 1, 2",
+            }  # fmt: skip
+        mysql(source, "DELETE FROM u WHERE id > 3; UPDATE u SET kind = id")
         assert load(source, target).json["verdict"] == "verified"
     finally:
         postgres(databases[1], f"DROP DATABASE {name}")

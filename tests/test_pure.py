@@ -29,6 +29,7 @@ from converge.report.several import results_text
 from converge.report.words import visible
 from converge.run.relation import window
 from converge.types import Value
+from converge.types.sql import as_bytes
 
 
 @pytest.mark.parametrize(
@@ -241,7 +242,7 @@ def test_conditions_of_the_target_are_asked_of_the_source_or_not_at_all(
     }
     values = {name: TargetValue(Value(column, "text" if name == "t" else "integer"))
               for name, column in columns.items()}  # fmt: skip
-    assert on_source(theirs, values) == ours
+    assert on_source(theirs, values, as_bytes("LOWER({})")) == ours
 
 
 def test_texts_that_turn_lines_around_are_seen() -> None:

@@ -24,7 +24,7 @@ from converge.types.forms import PADDED
 from converge.types.sql import as_bytes
 from converge.types.text import SEVERAL_CODES
 
-BYTES, CITEXT = as_bytes("{}"), as_bytes("LOWER({})")
+BYTES = as_bytes("{}")
 _CLASSES = {
     "number": ("smallint", "integer", "bigint", "numeric"),
     "text": TEXTS | PADDED,
@@ -85,7 +85,7 @@ def _compared(draft: Draft, decided: Decision) -> TargetValue:
     collated = TEXTS | PADDED if draft.loading else TEXTS
     like, same, way_out = BYTES, True, ""
     if base_name(to) == "citext":
-        like, same, way_out = CITEXT, False, "" if ignores_case(collation) else 'to = "text"'
+        like, same, way_out = citext(draft), False, "" if ignores_case(collation) else 'to = "text"'
     elif base_name(to) in collated and (wanted := locale(draft, decided)):
         like = compared_like(wanted)
         same = like == f"{{}} COLLATE {collation}"
@@ -98,6 +98,22 @@ def _compared(draft: Draft, decided: Decision) -> TargetValue:
     if value.changed or decided.column.charset in SEVERAL_CODES:
         way_out = way_out or "skip = true"
     return TargetValue(value, like, same, way_out)
+
+
+def citext(draft: Draft) -> str:
+    """MySQL expression that is equal for those texts ``{}`` that citext takes for equal, which folds by the
+    LC_CTYPE of the database, whatever collation a column has."""
+    facts = draft.inputs.facts
+    return folded_ascii("LOWER", "{}") if facts and facts.only_ascii else as_bytes("LOWER({})")
+
+
+def folded_ascii(function: str, text: str) -> str:
+    """MySQL expression of a text's UTF-8, in which LOWER or UPPER has changed letters of ASCII alone.
+
+    TIS-620 has one byte a character, and beyond ASCII no letter with case.
+    """
+    utf8 = as_bytes(f"CONVERT({text} USING utf8mb4)")
+    return as_bytes(f"{function}(CONVERT({utf8} USING tis620))")
 
 
 # ---- foreign keys: rows without a parent ---------------------------------------------------------------

@@ -53,6 +53,8 @@ class Target:
     """By which the database sorts texts."""
     only_ascii: bool
     """Whether its LOWER and UPPER change letters of ASCII alone, by LC_CTYPE C."""
+    ascii_collations: frozenset[str]
+    """Quoted names of the collations by which they do so."""
     time_zone: str
     """Of sessions that set none."""
     utc_offsets: tuple[int, ...]
@@ -120,7 +122,7 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
     # Where we cannot look, the ledger is as new as any; the privileges to look come first.
     outdated = bool(foreign) and usable and "alembic_version" not in closed and is_old(connection)
     steps = usable and "step" in tables and "step" not in closed
-    facts |= {name: frozenset(facts[name]) for name in ("functions", "reserved")}
+    facts |= {name: frozenset(facts[name]) for name in ("functions", "reserved", "ascii_collations")}
     facts |= {name: tuple(facts[name]) for name in ("stripped", "utc_offsets")}
     return Target(
         **facts,

@@ -18,12 +18,22 @@ from sqlglot.errors import SqlglotError
 from converge.codes import Code
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
-from converge.model.existing import OwnCheck, OwnForeignKey
+from converge.model.existing import OwnCheck, OwnColumn, OwnForeignKey
 from converge.model.quote import my_text
 from converge.planner.draft import Draft
 from converge.planner.load.columns import column_conditions
 from converge.planner.load.match import Match, own_parts
-from converge.planner.rows import BYTES, CITEXT, Part, TargetValue, duplicates, parts_of, planned, unique_keys
+from converge.planner.rows import (
+    BYTES,
+    Part,
+    TargetValue,
+    citext,
+    duplicates,
+    folded_ascii,
+    parts_of,
+    planned,
+    unique_keys,
+)
 from converge.translate.context import Untranslatable, refuse_if
 from converge.translate.parse import filled
 from converge.types import TEXTS, TEXTUAL, base_name
@@ -114,7 +124,7 @@ def _checks(draft: Draft, match: Match, table: Table) -> Iterator[tuple[OwnCheck
     """
     columns = _arriving(draft, match, table) if match.own.conditions else {}
     for check in match.own.conditions:
-        holds = on_source(check.condition, columns) if check.condition else None
+        holds = on_source(check.condition, columns, citext(draft)) if check.condition else None
         yield check, None if holds is None else f"NOT {holds}"
 
 
@@ -138,9 +148,12 @@ def _unique(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, S
         if not (special.unique and (special.predicate or "" in special.columns)):
             continue
         parts = [part for part in own_parts(special) if part and part[1] in values]
-        condition = on_source(special.predicate, values) if special.predicate else "TRUE"
+        condition = on_source(special.predicate, values, citext(draft)) if special.predicate else "TRUE"
         if condition is not None and len(parts) == len(special.columns):
-            keys = [_key(draft, function, values[name]) for function, name in parts]
+            keys = [
+                _key(draft, function, values[name], match.columns[match.sources[name]])
+                for function, name in parts
+            ]
             named = tuple(_named(function, match.sources[name]) for function, name in parts)
             yield (
                 Index(special.name, unique=True, kind="BTREE", parts=named),
@@ -148,13 +161,14 @@ def _unique(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, S
             )
 
 
-def _key(draft: Draft, function: str, value: TargetValue) -> Part:
+def _key(draft: Draft, function: str, value: TargetValue, own: OwnColumn) -> Part:
     text = value.text()
     # Letters of which only one server knows the other case are asked about too much, as those of citext are.
     folded = f"{function.upper()}({text})" if function else text
-    if function and draft.inputs.facts is not None and draft.inputs.facts.only_ascii:
-        # É and é stay two letters, so that texts which have such are compared as they are.
-        folded = f"IF(LENGTH({text})=CHAR_LENGTH({text}),{folded},{text})"
+    facts = draft.inputs.facts
+    only_ascii = facts and (own.collation in facts.ascii_collations if own.collation else facts.only_ascii)
+    if function and only_ascii:
+        folded = folded_ascii(function.upper(), text)
     return value.like.format(folded), value.way_out
 
 
@@ -165,13 +179,14 @@ def _named(function: str, column: str) -> IndexPart:
 # ---- conditions of the target in MySQL's words ---------------------------------------------------------
 
 
-def on_source(condition: str, columns: Mapping[str, TargetValue]) -> str | None:
-    """The condition in MySQL's words, or None. `columns` are the values that arrive, by target column."""
+def on_source(condition: str, columns: Mapping[str, TargetValue], citext: str) -> str | None:
+    """The condition in MySQL's words, or None. `columns` are the values that arrive, by target column, and
+    `citext` is how that compares."""
     bare = _CITEXT_SIGN.sub(
         lambda found: found[2] if f"::{found[1]}.citext" in condition else found[0], condition
     )
     try:
-        return _Condition(columns).truth(sqlglot.parse_one(bare, read="postgres"))
+        return _Condition(columns, citext).truth(sqlglot.parse_one(bare, read="postgres"))
     except (Untranslatable, SqlglotError):
         return None
 
@@ -179,6 +194,7 @@ def on_source(condition: str, columns: Mapping[str, TargetValue]) -> str | None:
 @dataclass(frozen=True, slots=True)
 class _Condition:
     columns: Mapping[str, TargetValue]
+    citext: str
 
     def truth(self, node: exp.Expr) -> str:
         _check(node)
@@ -237,11 +253,11 @@ class _Condition:
     def text(self, node: exp.Expr) -> tuple[str, str]:
         """A text, and how the target compares it; '' for a literal, which compares as what is beside it."""
         bare, cast = _bare(node, _TEXT_CASTS), node.unnest()
-        like = CITEXT if isinstance(cast, exp.Cast) and _is_citext(cast.to) else ""
+        like = self.citext if isinstance(cast, exp.Cast) and _is_citext(cast.to) else ""
         if isinstance(bare, exp.Literal) and bare.is_string:
             return my_text(str(bare.this)), like
         found = self.column(bare, _TEXT_CASTS, _TEXTS)
-        own = BYTES if found.like == CITEXT and isinstance(cast, exp.Cast) else found.like
+        own = BYTES if found.like == self.citext and isinstance(cast, exp.Cast) else found.like
         return utf8(found.value), like or own
 
     def column(

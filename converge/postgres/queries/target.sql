@@ -11,6 +11,10 @@ SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current
        (SELECT CASE to_jsonb(d) ->> 'datlocprovider' WHEN 'i' THEN false WHEN 'b' THEN to_jsonb(d) ->> 'datlocale' = 'C'
                     ELSE d.datctype IN ('C', 'POSIX') END
           FROM pg_database d WHERE datname = current_database()) AS only_ascii,
+       ARRAY(SELECT format('"%%s"."%%s"', replace(n.nspname, '"', '""'), replace(c.collname, '"', '""'))
+               FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+              WHERE CASE c.collprovider WHEN 'c' THEN c.collctype IN ('C', 'POSIX')
+                                        WHEN 'b' THEN to_jsonb(c) ->> 'colllocale' = 'C' END) AS ascii_collations,
        z.reset_val AS time_zone,
        -- Ours is a session in UTC.
        ARRAY(SELECT (extract(epoch FROM day AT TIME ZONE z.reset_val - day AT TIME ZONE 'UTC') / 60)::int
