@@ -66,6 +66,45 @@ class Dirty:
             '(t int, k text COLLATE "C", moved boolean, round int NOT NULL DEFAULT 0)'
         )
 
+    def find_orphans(self) -> None:
+        """Finds the orphan rows that the target has, once in a session: a cascade may take them along with a
+        parent that the keys do not find. More come only with the rows of epochs."""
+        for table in self._tables:
+            if keys := self._keys_to(table):
+                as_ = f"AS SELECT {table.keys} FROM {table.name} LIMIT 0"
+                name = _orphans_table(table.number).removeprefix("pg_temp.")
+                self._target.execute(f"CREATE TEMPORARY TABLE {name} {as_}".encode())
+                self._add_orphans(table, [pair for pair in keys if not pair[1].checked])
+
+    def note_orphans(self) -> None:
+        """Notes which of the rows that were written are orphans now, and which are no longer."""
+        for table in [self._tables[number] for number in self.active | self.whole]:
+            if (keys := self._keys_to(table)) and table.number not in self._changed:
+                condition = self._target_condition(table)
+                self._target.execute(f"DELETE FROM {_orphans_table(table.number)}{condition}".encode())
+                self._add_orphans(table, keys, condition)
+
+    def _add_orphans(
+        self, table: Followed, keys: Sequence[tuple[Followed, Child]], condition: str = ""
+    ) -> None:
+        for parent, child in keys:
+            filled = " AND ".join(f"c.{one} IS NOT NULL" for one, _ in child.on)
+            alone = f"NOT EXISTS (SELECT FROM {parent.name} p WHERE {_joined(child)})"
+            rows = f"SELECT * FROM {table.name}{condition}"
+            orphans = f"SELECT {table.keys} FROM ({rows}) AS c WHERE {filled} AND {alone}"
+            self._target.execute(f"INSERT INTO {_orphans_table(table.number)} {orphans}".encode())
+
+    def _keys_to(self, table: Followed) -> list[tuple[Followed, Child]]:
+        """The parents of a table, of whose rows that come and go within an epoch orphans are not found by
+        their keys: another column is referred to, or a text that only the source's collation takes for
+        equal. Without those with which the whole table goes."""
+        return [
+            (parent, child)
+            for parent in self._tables
+            for child in parent.children
+            if child.table == table.number and child.on and table.by_key and not _told_by_key(parent, child)
+        ]
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """A transaction of the target; when it is rolled back, what was staged in it is forgotten."""
@@ -247,8 +286,8 @@ class Dirty:
         """Adds the keys of rows that refer to keys which have moved: as the target has them, and as the
         source has them where a cascade changes the key itself."""
         table = self._tables[child.table]
-        by_key = child.on and table.literals and None not in table.of_texts
-        if parent.number in self.whole or table.number in self._changed or not by_key:
+        by_key = child.on and table.by_key and table.number not in self._changed
+        if parent.number in self.whole or not by_key:
             moved = f"SELECT EXISTS (SELECT FROM {_keys_table(parent.number)} WHERE {MOVED})"
             if parent.number in self.whole or value(self._target, moved):
                 self.whole.add(table.number)
@@ -257,10 +296,7 @@ class Dirty:
         self._target.execute(f"ANALYZE {_keys_table(parent.number)}".encode())
         keys = ",".join(f"c.{name}" for name in table.key_names)
         parents = ",".join(f"p.{name}" for name in parent.key_names)
-        on = " AND ".join(f"c.{one}=p.{other}" for one, other in child.on)
-        if self._has_lost_orphans(parent, child, on):
-            self.whole.add(table.number)
-            return
+        on = _joined(child)
         moved = f"SELECT {parent.keys} FROM {_keys_table(parent.number)} WHERE {MOVED}"
         children = f"SELECT {keys} FROM {table.name} c JOIN"
         referring = f"{children} {parent.name} p ON {on} WHERE ({parents}) IN ({moved})"
@@ -268,6 +304,9 @@ class Dirty:
             # An orphan row goes with a parent that has come and gone since, which the target never had.
             moved_keys = _keys_table(parent.number)
             referring = f"({referring} UNION {children} {moved_keys} p ON {on} WHERE p.{MOVED})"
+        if not _told_by_key(parent, child):
+            orphans = f"SELECT {table.keys} FROM {_orphans_table(table.number)} WHERE EXISTS ({moved})"
+            referring = f"({referring} UNION {orphans})"
         query = (
             f"INSERT INTO {_asked_table(table.number)} {referring} "
             f"EXCEPT SELECT {table.keys} FROM {_asked_table(table.number)} "
@@ -283,17 +322,6 @@ class Dirty:
             for batch in self._batches(parent.number, f"round = {round_} AND moved"):
                 query = f"{child.in_source}{parent.where(batch, 'p')}"
                 self._add(table.number, fetch(source, query), round_ + 1)
-
-    def _has_lost_orphans(self, parent: Followed, child: Child, on: str) -> bool:
-        """Whether an orphan row of the target may have gone with a parent that the keys do not find: which is
-        referred to by another column, or by a text that only the source's collation takes for equal."""
-        if {other for _, other in child.on} <= {*parent.key_names} and parent.told_by_key:
-            return False
-        moved = f"SELECT FROM {_keys_table(parent.number)} WHERE {MOVED}"
-        filled = " AND ".join(f"c.{one} IS NOT NULL" for one, _ in child.on)
-        alone = f"NOT EXISTS (SELECT FROM {parent.name} p WHERE {on})"
-        orphan = f"SELECT FROM {self._tables[child.table].name} c WHERE {filled} AND {alone}"
-        return bool(value(self._target, f"SELECT EXISTS ({moved}) AND EXISTS ({orphan})"))
 
     def _add(self, number: int, keys: Iterable[Sequence[str]], round_: int) -> None:
         """Notes more keys, as literals, that are not noted yet."""
@@ -398,6 +426,15 @@ def _refused(table: Followed, lines: Iterator[bytes], error: psycopg.Error) -> C
     return refused
 
 
+def _joined(child: Child) -> str:
+    return " AND ".join(f"c.{one}=p.{other}" for one, other in child.on)
+
+
+def _told_by_key(parent: Followed, child: Child) -> bool:
+    """Whether the parent's keys of an epoch find all rows of the child that go with them."""
+    return {other for _, other in child.on} <= {*parent.key_names} and parent.told_by_key
+
+
 def _keys_table(number: int) -> str:
     return f"pg_temp.converge_keys_{number}"
 
@@ -408,3 +445,7 @@ def _asked_table(number: int) -> str:
 
 def _rows_table(number: int) -> str:
     return f"pg_temp.converge_rows_{number}"
+
+
+def _orphans_table(number: int) -> str:
+    return f"pg_temp.converge_orphans_{number}"

@@ -112,6 +112,7 @@ class Epochs:
         self._crashed = ""
         self._mark = mark(self._here)
         self._compare_as_keys_do()
+        self._dirty.find_orphans()
         self._acting = value(self._target, _ACTING)
         ((folds,),) = fetch(self._here, "SELECT @@lower_case_table_names")
         self._folds = bool(folds)
@@ -309,6 +310,7 @@ class Epochs:
             for table in tables:
                 dirty.delete(table)
             rows = {table.plan.source: dirty.insert(self.view, self._schema, table) for table in tables}
+            dirty.note_orphans()
         unequal = [table for table in tables if not dirty.equal(table)]
         # Written to between two reads of it: the log has that for the next epoch.
         dirty.unsure |= {table.number for table in unequal if not table.held}

@@ -18,7 +18,7 @@ from converge.errors import BlockedError
 from converge.following.changes import Watched
 from converge.following.keys import Literal, OfText, literal_of, of_text
 from converge.model.catalog import Catalog, ForeignKey, Table
-from converge.model.existing import Existing, OwnTable
+from converge.model.existing import Existing, OwnForeignKey, OwnTable
 from converge.model.plan import Plan
 from converge.model.quote import my_name, pg_name
 from converge.model.table_plan import ColumnPlan, TablePlan
@@ -29,8 +29,8 @@ from converge.mysql.digest import number as digest_number
 from converge.mysql.query import fetch
 from converge.mysql.rows import row_text
 from converge.postgres.saved import is_whole
-from converge.types.forms import ANY_TEXT
-from converge.types.sql import base_name, normal
+from converge.types import TEXTUAL
+from converge.types.sql import base_name
 
 DIGEST = '"converge.digest"'
 """Column beside a row: its digest in the source."""
@@ -58,6 +58,8 @@ class Child:
     in_source: str = ""
     """Where a cascade changes the child's own key: SELECT of its keys as literals, from `c` and the parent
     `p`."""
+    checked: bool = False
+    """Whether the target's own key has checked all rows, so that each has a parent."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,15 @@ class Followed:
         return all(_WHOLE_NUMBER.match(column.source_type) for column in self.plan.keys)
 
     @property
+    def by_key(self) -> bool:
+        """Whether rows that the target finds can be replaced by their keys."""
+        return bool(self.literals) and None not in self.of_texts
+
+    @property
     def told_by_key(self) -> bool:
         """Whether the target takes for equal what the source does: not of texts, whose collations may ignore
         case, accents or spaces."""
-        return not any(base_name(normal(column.target_type)) in ANY_TEXT for column in self.plan.keys)
+        return not any(column.source_type.partition("(")[0] in TEXTUAL for column in self.plan.keys)
 
     @property
     def columns(self) -> str:
@@ -187,8 +194,10 @@ def followed(
         for key in _cascades(here):
             parent = numbers[key.parent]
             child = _child(numbers[here.name], plan, here, key)
-            if not _found_by_equality(plan, existing, tables[child.table], tables[parent], key):
+            own_keys = [*_own_keys(existing, tables[child.table], tables[parent], key)]
+            if not _found_by_equality(plan, own_keys, tables[child.table], tables[parent], key):
                 child = Child(child.table, ())
+            child = replace(child, checked=any(own.validated for own in own_keys))
             tables[parent] = _with_child(tables[parent], by_name[key.parent], child, key)
     return tuple(tables)
 
@@ -209,8 +218,22 @@ def _require_followed_parents(table: Table, database: str, numbers: Mapping[str,
             )
 
 
+def _own_keys(
+    existing: Existing, child: Followed, parent: Followed, key: ForeignKey
+) -> Iterator[OwnForeignKey]:
+    """The target's keys that are this one."""
+    ours = {column.source: column.target for column in child.plan.columns}
+    theirs = {column.source: column.target for column in parent.plan.columns}
+    wanted = {(ours.get(one), theirs.get(other)) for one, other in key.pairs}
+    for own in existing.foreign_keys:
+        if (own.table, own.parent) == (child.name, parent.name) and {
+            *zip(own.columns, own.parent_columns, strict=True)
+        } == wanted:
+            yield own
+
+
 def _found_by_equality(
-    plan: Plan, existing: Existing, child: Followed, parent: Followed, key: ForeignKey
+    plan: Plan, own_keys: Sequence[OwnForeignKey], child: Followed, parent: Followed, key: ForeignKey
 ) -> bool:
     """Whether the rows of the child that change with a row of the parent are those with equal values in the
     target: where its own foreign key was checked, or they are numbers as they are, of the parent's key.
@@ -227,16 +250,8 @@ def _found_by_equality(
     types = {base_name(one.target_type) for one in columns}
     if whole and (types <= _NUMBERS or len(types) == 1) and {*key.parent_columns} <= {*parent.plan.key}:
         return True
-    ours = {column.source: column.target for column in child.plan.columns}
-    theirs = {column.source: column.target for column in parent.plan.columns}
-    wanted = {(ours.get(one), theirs.get(other)) for one, other in key.pairs}
     checks = {one.sql for one in plan.statements if one.phase == "validate"}
-    return any(
-        (own.table, own.parent) == (child.name, parent.name)
-        and {*zip(own.columns, own.parent_columns, strict=True)} == wanted
-        and (own.partitioned or replace(own, validated=True).validate in checks)
-        for own in existing.foreign_keys
-    )
+    return any(own.partitioned or replace(own, validated=True).validate in checks for own in own_keys)
 
 
 def _require_followed(table: TablePlan, own: OwnTable | None) -> OwnTable:
