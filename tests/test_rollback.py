@@ -597,6 +597,32 @@ def test_a_reader_is_told_what_a_writer_needs(databases: tuple[str, str]) -> Non
     assert ran.code == 0, ran.err
 
 
+def test_numbers_that_the_role_may_not_read_are_named(databases: tuple[str, str], tmp_path: Path) -> None:
+    """The source would give them out again."""
+    source, target = databases
+    prepared(databases, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY)")
+    postgres(target, "INSERT INTO t DEFAULT VALUES; SELECT setval('t_id_seq', 77)")
+    role = f"{target.rpartition('/')[2]}_returner"
+    postgres(target, f"CREATE ROLE {role} LOGIN")
+    script = ("--sql", str(tmp_path / "back.sql"))
+
+    def next_number() -> dict[str, str]:
+        ran = rollback((source, target.replace("postgres@", f"{role}@")), *script)
+        (told,) = (one for one in ran.json["findings"] if one["code"] == "V135")
+        return {name: str(told[name]) for name in ("object", "message", "hint")}
+
+    try:
+        for schema in ("public", "converge"):
+            postgres(target, f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+            postgres(target, f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        grant = f'GRANT SELECT ON SEQUENCE "public"."t_id_seq" TO {role};'
+        assert (next_number()["object"], next_number()["hint"]) == ("t.id", grant)
+        postgres(target, grant)
+        assert "78" in next_number()["message"]
+    finally:
+        postgres(target, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 def test_tables_of_other_runs_go_back_by_their_own(databases: tuple[str, str]) -> None:
     source, target = databases
     both = ("--source", source, "--target", target)

@@ -113,3 +113,37 @@ def test_a_null_is_not_taken_for_the_number_before_a_text(databases: tuple[str, 
         ran = converge("verify", *addresses, "--json")
         assert ran.code == 1
         assert {one["column"] for one in ran.json["differences"]} >= {"a"}, ran.out
+
+
+def test_a_sequence_that_the_role_may_not_read_is_named(databases: tuple[str, str], tmp_path: Path) -> None:
+    """SELECT ON ALL TABLES leaves sequences out, and what nobody has looked at is no part of the verdict."""
+    source, target = databases
+    mysql(source, "CREATE TABLE film (id INT AUTO_INCREMENT PRIMARY KEY); INSERT INTO film VALUES (7)")
+    mysql(source, "CREATE TABLE film_seq (next_val INT); INSERT INTO film_seq VALUES (9)")
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[column]]\nmatch = { table = "film_seq", column = "next_val" }\nnext_value = "{}"\n')
+    assert converge("migrate", "--source", source, "--target", target, "--map", str(map_)).code == 0
+    postgres(target, "ALTER TABLE film ALTER id RESTART; ALTER SEQUENCE film_seq RESTART")
+    role = f"{parse(target).database}_looker"
+    postgres(target, f"CREATE ROLE {role} LOGIN")
+    try:
+        for schema in ("public", "converge"):
+            postgres(target, f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+            postgres(target, f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        ends = ("--source", source, "--target", target.replace("postgres@", f"{role}@"), "--json")
+        ran = converge("verify", *ends)
+        unread = {one["name"]: one["why"] for one in ran.json["not_compared"] if one["kind"] == "sequence"}
+        assert unread.keys() == {"film.id", "film_seq"}, ran.out + ran.err
+        grant = f'GRANT SELECT ON SEQUENCE "public"."film_id_seq" TO {role};'
+        assert grant in unread["film.id"]
+        for why in unread.values():
+            postgres(target, why[why.index("GRANT") :])
+        ran = converge("verify", *ends)
+        low = {one["object"] for one in ran.json["findings"] if one["code"] == "V112"}
+        assert (ran.code, low) == (1, {"film.id", "film_seq"}), ran.out + ran.err
+        # What lets it read tables lets it read their sequences, too.
+        postgres(target, f"REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM {role}")
+        ran = converge("verify", *ends)
+        assert f'GRANT SELECT ON ALL SEQUENCES IN SCHEMA "public" TO "{role}";' in ran.err + ran.out
+    finally:
+        postgres(target, f"DROP OWNED BY {role}; DROP ROLE {role}")

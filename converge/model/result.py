@@ -135,7 +135,7 @@ class Reject:
 class NotCompared:
     """What a comparison did not look at, so that nobody takes the verdict to be about it."""
 
-    kind: Literal["table", "column", "view", "index", "schema"]
+    kind: Literal["table", "column", "view", "index", "sequence", "schema"]
     name: str
     """The source's; the target's where only that has it."""
     why: str

@@ -189,6 +189,18 @@ def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator
             yield counter.table, sequence, int(next_value), 1
 
 
+def unread_sequences(connection: psycopg.Connection[Any], plan: Plan) -> list[tuple[str, str, str]]:
+    """Column or counter, sequence and GRANT, of those that the role may not read."""
+    of = [(f"{one.table}.{one.column}", column.sequence) for one, column, _ in _identities(plan)]
+    of += [(one.table, pg_name(plan.schema, one.target)) for one in plan.counters]
+    query = (
+        "SELECT o, s, format('GRANT SELECT ON SEQUENCE %%s TO %%I;', s, current_user) "
+        "FROM unnest(%s::text[], %s::text[]) n(o, s) "
+        "WHERE NOT has_sequence_privilege(to_regclass(s), 'SELECT')"
+    )
+    return connection.execute(query, [[one[place] for one in of] for place in range(2)]).fetchall()
+
+
 def too_low(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> Iterator[Finding]:
     """A finding for each sequence whose next value is used, or is lower than the run has left it."""
     at_end = {one.object for one in plan.findings if one.code == Code.P158}

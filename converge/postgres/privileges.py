@@ -129,7 +129,9 @@ def require_readable(connection: psycopg.Connection[Any], target: Target, tables
         f"the role {target.role} may not read {len(unreadable)} of {counted(len(tables), 'table')}",
         code=Code.T004,
         details=unreadable[:_SHOWN],
-        hint=f"GRANT USAGE ON SCHEMA {schema} TO {role};\nGRANT SELECT ON {places} TO {role};",
+        hint=f"GRANT USAGE ON SCHEMA {schema} TO {role};\nGRANT SELECT ON {places} TO {role};\n"
+        # The next values of their columns are compared, too.
+        f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role};",
     )
 
 

@@ -14,7 +14,7 @@ from converge.model.words import counted
 from converge.mysql.definitions import next_values
 from converge.mysql.digest import changed_keys
 from converge.mysql.privileges import read_privileges
-from converge.postgres.next_values import sequence_values
+from converge.postgres.next_values import sequence_values, unread_sequences
 from converge.postgres.query import rows, value
 from converge.rollback.inverse import noted_by, one_way, partly_lost
 from converge.rollback.parents import unsure_parents
@@ -180,8 +180,12 @@ def given_out(both: Compared) -> Iterator[Finding]:
                 Code.V135, "note", one.table, f"the next number is {there:,} in the target",
                 f"ALTER TABLE {my_name(one.table)} AUTO_INCREMENT = {there};",
             )  # fmt: skip
-    for counter in both.plan.counters:
-        words = (
-            f"the sequence {counter.target} gives {theirs.get(counter.table, 0):,} next; set the row to that"
+    for name, sequence, grant in unread_sequences(both.target, both.plan):
+        yield Finding(
+            Code.V135, "note", name, f"the role may not read {sequence}, nor its next number", grant
         )
+    for counter in both.plan.counters:
+        if counter.table not in theirs:
+            continue
+        words = f"the sequence {counter.target} gives {theirs[counter.table]:,} next; set the row to that"
         yield Finding(Code.V135, "note", counter.table, words)

@@ -19,7 +19,7 @@ from converge.postgres.following import certificate_of, note_start, read_followi
 from converge.postgres.history import record_verification
 from converge.postgres.lock import lock
 from converge.postgres.made import changed_since, validate_keys
-from converge.postgres.next_values import too_low
+from converge.postgres.next_values import too_low, unread_sequences
 from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, compared, lost, not_migrated_here, unfinished
 from converge.run.comparison import Comparison
@@ -211,6 +211,10 @@ def _compare_schema(both: Compared, result: Result) -> None:
     else:
         following = read_following(both.target, run.id)
         result.findings += changed_since(both.target, run.plan, run.made, following)
+        result.not_compared += [
+            NotCompared("sequence", name, f"the role may not read {sequence}, so it may be too low: {grant}")
+            for name, sequence, grant in unread_sequences(both.target, run.plan)
+        ]
         return
     result.not_compared.append(NotCompared("schema", both.plan.schema, why))
 
