@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from conftest import NewDatabase
 from support import converge, mysql, postgres
 from test_load import written
+
+from converge import sandbox
+from converge.sandbox import Server
 
 SOURCE = """
 CREATE TABLE job (id INT PRIMARY KEY, run_at TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP, v INT);
@@ -172,3 +176,30 @@ def test_names_in_lower_case(databases: tuple[str, str], tmp_path: Path) -> None
         "q_line", "q_line_2", "q_line_2_pkey", "q_line_pkey", "size",
     ]  # fmt: skip
     assert postgres(target, 'SELECT "ID", "KIND"::text FROM "V"') == [(1, "a")]
+
+
+def test_a_database_in_the_server_s_own_case(
+    postgres_175: Server, new_postgres_database: NewDatabase
+) -> None:
+    """With lower_case_table_names = 1 an address may spell it as it likes; foreign keys name it as it is."""
+    target = new_postgres_database(postgres_175)
+    with sandbox.start("mysql:8.0.33", settings={"mysql": {"lower_case_table_names": "1"}}) as (server,):
+        source = server.create_database("shop").replace("/shop", "/Shop")
+        mysql(
+            source,
+            "CREATE TABLE users (id INT PRIMARY KEY); INSERT INTO users VALUES (1), (2);"
+            "CREATE TABLE audit (id INT PRIMARY KEY, user INT, FOREIGN KEY (user) REFERENCES users (id));"
+            "CREATE TABLE named (user INT PRIMARY KEY, FOREIGN KEY (user) REFERENCES users (id));"
+            "INSERT INTO audit VALUES (1, 1); INSERT INTO named VALUES (2)",
+        )
+        ends = ("--source", source, "--target", target)
+        ran = converge("migrate", *ends, "--exclude", "audit", "--json")
+        assert ran.code == 0 and "P040" not in {one["code"] for one in ran.json["findings"]}, ran.out
+        query = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'named'::regclass"
+        (keys,) = postgres(target, query)
+        assert keys == (1,)
+        assert converge("rollback", *ends, "--prepare").code == 0
+        postgres(target, "TRUNCATE users CASCADE")
+        # A row of a table that was left out would lose its parent.
+        ran = converge("rollback", *ends, "--apply", "--yes")
+        assert (ran.code, "error[V132]" in ran.err) == (4, True), ran.out + ran.err

@@ -68,7 +68,7 @@ class Privileges:
     account: str = ""
     """``'user'@'host'`` as the server took it, which a proxied login does not give."""
     name: str = ""
-    """The source database."""
+    """The source database, as the server spells it."""
     granted_as: str = ""
     """The database as a grant should name it: as one that is there does, which a new one could not outdo."""
     roles: tuple[str, ...] = ()
@@ -112,8 +112,12 @@ def read_privileges(connection: Connection[Any], database: str) -> Privileges:
         raise SourceError(
             "the source URL names no database", code=Code.S003, hint="mysql://user@host:port/DATABASE"
         )
-    query = "SELECT CURRENT_USER(), CURRENT_ROLE(), IF(@@lower_case_table_names, LOWER(%s), %s)"
-    ((user, active, name),) = fetch(connection, query, (database, database))
+    query = (
+        "SELECT CURRENT_USER(), CURRENT_ROLE(), IF(@@lower_case_table_names, LOWER(%s), %s), "
+        # Foreign keys name it as the server does, which may not be as the address does.
+        "COALESCE((SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s), %s)"
+    )
+    ((user, active, name, spelled),) = fetch(connection, query, [database] * 4)
     # Where revokes can be partial, database names in grants hold no wildcards.
     query = "SHOW GLOBAL VARIABLES WHERE Variable_name = 'partial_revokes' AND Value = 'ON'"
     literal = bool(fetch(connection, query))
@@ -132,7 +136,7 @@ def read_privileges(connection: Connection[Any], database: str) -> Privileges:
         tables=tables,
         partly=partly,
         account=f"{my_text(login)}@{my_text(host)}",
-        name=database,
+        name=spelled,
         granted_as=granted_as(grants, name),
         roles=tuple(role for role in roles if role not in idle),
         idle_roles=idle,
