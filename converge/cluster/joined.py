@@ -31,7 +31,7 @@ from converge.model.finding import Finding
 from converge.model.words import counted
 from converge.model.work import Copied, CopyTask, DigestTask, WrittenTask
 from converge.mysql.query import fetch
-from converge.postgres.connect import connect
+from converge.postgres.connect import as_login, connect
 from converge.postgres.ledger import Ledger
 from converge.postgres.lock import attempt_of
 from converge.postgres.query import value
@@ -248,11 +248,12 @@ class Guests:
             (why, member.id),
         ).fetchone()
         self._connection.execute("DELETE FROM converge.task WHERE worker_id = %s", (member.id,))
-        self._connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND usename = session_user AND application_name = %s",
-            (f"converge worker {member.id}",),
-        )
+        with as_login(self._connection):
+            self._connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND usename = session_user AND application_name = %s",
+                (f"converge worker {member.id}",),
+            )
         words = f"worker {member.id} on {member.host} has left" + (f": {why}" if row else "")
         self._emit(Said(f"{words}; others do its {counted(len(member.tasks), 'task')}"))
         self.findings.append(Finding(Code.R005, "note", "workers", words))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -64,7 +66,7 @@ def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
         except BaseException:
             connection.close()
             raise
-    watch(connection, lambda: at_work(_open(endpoint)[0], process))
+    watch(connection, lambda: at_work(_open(endpoint, role="none")[0], process))
     return connection
 
 
@@ -121,19 +123,34 @@ Backend = tuple[int, Any]
 """A backend's process id and its start: another one may have the same id later."""
 
 
+@contextmanager
+def as_login(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Lets the session look at those of its login, and end them. Nothing else is to be done inside.
+
+    The server asks for privileges of the current role on the login's, which a session that begins as another
+    role (`ALTER ROLE login SET role = owner`) does not have.
+    """
+    # Rolled back, so that also a transaction around it goes on as the role that it was.
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL ROLE NONE")
+        yield
+
+
 def backend(connection: psycopg.Connection[Any]) -> Backend:
     """The server process of a connection."""
     query = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-    ((process, start),) = connection.execute(query).fetchall()
+    with as_login(connection):
+        ((process, start),) = connection.execute(query).fetchall()
     return process, start
 
 
 def end(connection: psycopg.Connection[Any], lost: Backend) -> None:
     """Ends the backend of a connection that the client has lost and the server perhaps not."""
-    connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s",
-        lost,
+    query = (
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
     )
+    with as_login(connection):
+        connection.execute(query, lost)
 
 
 class WatchedConnection(psycopg.Connection[Any]):
@@ -151,9 +168,13 @@ class WatchedConnection(psycopg.Connection[Any]):
 
 def at_work(asker: psycopg.Connection[Any], backend: int) -> bool:
     """Whether the server still computes for a backend, and does not wait for its client (PostgreSQL
-    manual, "The Cumulative Statistics System": a role sees its own backends)."""
+    manual, "The Cumulative Statistics System": a role sees its own backends).
+
+    Without track_activities, what it waits for is all that is known.
+    """
     query = (
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND state = 'active' "
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s "
+        "AND coalesce(state, 'disabled') IN ('active', 'disabled') "
         "AND wait_event_type IS DISTINCT FROM 'Client')"
     )
     with asker:

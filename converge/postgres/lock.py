@@ -13,6 +13,7 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError
+from converge.postgres.connect import as_login
 from converge.postgres.query import value
 
 # Any constant does; it is the word CONVERGE.
@@ -89,10 +90,13 @@ def attempt_of(connection: psycopg.Connection[Any]) -> str:
 
 def end_leftovers(connection: psycopg.Connection[Any]) -> None:
     """Ends what an earlier run has left at work: nobody else writes the ledger while we hold its lock."""
-    connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND usename = session_user AND pid <> pg_backend_pid() AND (application_name = %s OR pid IN "
-        "(SELECT pid FROM pg_locks WHERE mode = 'RowExclusiveLock' "
-        "AND relation IN ('converge.chunk'::regclass, 'converge.step'::regclass)))",
-        (BUILDER,),
-    )
+    # The login need not be allowed to look up the ledger's tables by name.
+    relations = "SELECT 'converge.chunk'::regclass::oid, 'converge.step'::regclass::oid"
+    chunk, step = connection.execute(relations).fetchall()[0]
+    with as_login(connection):
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND usename = session_user AND pid <> pg_backend_pid() AND (application_name = %s OR pid IN "
+            "(SELECT pid FROM pg_locks WHERE mode = 'RowExclusiveLock' AND relation IN (%s, %s)))",
+            (BUILDER, chunk, step),
+        )
