@@ -526,3 +526,28 @@ def test_lower_of_a_column_is_compared(
     postgres(target, "CREATE TABLE t (id int PRIMARY KEY, name varchar(20), more text, n int)")
     postgres(target, f"CREATE UNIQUE INDEX once ON t ({target_key})")
     assert [one["object"] for one in found(plan(source, target), "L017")] == ([] if serves else ["t.once"])
+
+
+def test_a_sequence_of_another_role_is_met_before_the_rows(databases: tuple[str, str]) -> None:
+    """Numbers may be drawn from it, which is not enough to set it behind the rows."""
+    source, target = databases
+    mysql(source, "CREATE TABLE film (id INT AUTO_INCREMENT PRIMARY KEY); INSERT INTO film VALUES (7)")
+    role = f"{target.rpartition('/')[2]}_loader"
+    postgres(
+        target,
+        "CREATE SEQUENCE numbers; CREATE TABLE film (id int PRIMARY KEY DEFAULT nextval('numbers'));"
+        f"CREATE ROLE {role} LOGIN; ALTER TABLE film OWNER TO {role};"
+        f"GRANT USAGE ON SEQUENCE numbers TO {role}; GRANT USAGE, CREATE ON SCHEMA public TO {role};"
+        f"GRANT CREATE ON DATABASE {target.rpartition('/')[2]} TO {role}",
+    )
+    limited = target.replace("postgres@", f"{role}@")
+    try:
+        for grant in (f"GRANT SELECT ON SEQUENCE numbers TO {role}", None):
+            (finding,) = found(plan(source, limited), "T004")
+            assert (finding["object"], finding["severity"]) == ("film.id", "block")
+            postgres(target, grant or finding["hint"])
+        ran = load(source, limited)
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out + ran.err
+        assert postgres(target, "SELECT nextval('numbers')") == [(8,)]
+    finally:
+        postgres(target, f"REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}")

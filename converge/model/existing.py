@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -208,6 +208,8 @@ class Existing:
     that it reads."""
     reader: int = 1
     """Which reader of the catalog this is from, as in `Made`."""
+    sequence_grants: Mapping[str, str] = field(default_factory=dict)
+    """By quoted names of sequences of columns that the role may not read and set, the GRANT that lets it."""
 
     @cached_property
     def by_name(self) -> Mapping[str, OwnTable]:

@@ -55,6 +55,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
                 for name, read in query_rows(connection, "materialized_views", schema=schema)
             ),
             READER,
+            _sequence_grants(connection, tables),
         )
 
 
@@ -142,6 +143,16 @@ def _sequences(
     for (name,) in connection.execute(readable, (list(dict.fromkeys(names)),)).fetchall():
         ((last, called),) = connection.execute(f"SELECT last_value, is_called FROM {name}".encode())
         yield name, (last, called)
+
+
+def _sequence_grants(connection: psycopg.Connection[Any], tables: tuple[OwnTable, ...]) -> dict[str, str]:
+    names = {column.sequence for table in tables for column in table.columns if column.sequence}
+    query = (
+        "SELECT n, format('GRANT SELECT, UPDATE ON SEQUENCE %%s TO %%I;', n, current_user) "
+        "FROM unnest(%s::text[]) n, to_regclass(n) s "
+        "WHERE NOT (has_sequence_privilege(s, 'SELECT') AND has_sequence_privilege(s, 'UPDATE'))"
+    )
+    return dict(connection.execute(query, (sorted(names),)).fetchall())
 
 
 def keep_reprinted(connection: psycopg.Connection[Any], schema: str, existing: Existing) -> Existing:

@@ -76,6 +76,9 @@ def _number(draft: Draft, match: Match, table: Table, column: Column) -> None:
     if own.sequence:
         next_value = table.next_value if column.auto_increment else None
         draft.identities.append(Identity(table.name, column.name, next_value or 1, column.auto_increment))
+        if grant := draft.loading.existing.sequence_grants.get(own.sequence):
+            message = f"the role may not set {own.sequence}, the column's sequence, behind the rows"
+            draft.find(Code.T004, name, message, grant, severity="block")
         largest = draft.loading.existing.largest(own.sequence)
         if column.auto_increment and largest is not None:
             way = f"a larger type for the column, and ALTER SEQUENCE {own.sequence} AS bigint NO MAXVALUE;"
