@@ -300,6 +300,9 @@ def test_free_space_only_of_the_same_server(tmp_path: Path) -> None:
          ("", ""), False),
         ("GRANT SELECT (`a, ON ``b``.* TO`, `c`), INSERT ON `d`.`t` TO `a`@`%`", {"INSERT"}, {"SELECT"},
          ("d", "t"), False),
+        # As Aurora prints it.
+        ("GRANT SELECT, LOAD FROM S3, AWS_LOAD_S3_ACCESS ON *.* TO `a`@`%`",
+         {"SELECT", "LOAD FROM S3", "AWS_LOAD_S3_ACCESS"}, set(), ("", ""), False),
         ("GRANT LOCK TABLES ON `x``y`.* TO `a`@`%`", {"LOCK TABLES"}, set(), ("x`y", ""), False),
         ("REVOKE SELECT ON `d`.* FROM `a`@`%`", {"SELECT"}, set(), ("d", ""), True),
     ],

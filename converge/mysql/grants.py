@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 # Names may hold anything, the words ON and TO too, so a line is read piece by piece.
 _NAME = r"`(?:[^`]|``)*`"
-_WORDS = r"[A-Z]+(?:[ _][A-Z]+)*"
+_WORDS = r"[A-Z]+(?:[ _][A-Z0-9]+)*"
 _COLUMNS = rf" \({_NAME}(?:, {_NAME})*\)"
 _PRIVILEGE = rf"{_WORDS}(?:{_COLUMNS})?"
 _ON = re.compile(
