@@ -432,11 +432,29 @@ def test_hostile_names_and_values(pair: Pair) -> None:
         ("mood", "it's good", "it's good", "bad"),
         ("short", "abc", "abc", "abcd"),
         ("text[]", "{a,NULL}", "{a,NULL}", "{a"),
+        # What the type's own input drops or rounds without a word.
+        ("date", "2024-05-01 00:00:00+00", "2024-05-01", "2024-05-01 23:30:00+00"),
+        ("date", "infinity", "infinity", "2024-05-01 00:00:00+02"),
+        ("timestamp", "2024-05-01 10:00:00+00", "2024-05-01 10:00:00", "2024-05-01 10:00:00+02"),
+        ("timestamp", "2024-05-01T10:00:00.10", "2024-05-01 10:00:00.1", "2024-05-01 10:00:00.1234567"),
+        ("timestamptz", "2024-05-01 10:00:00+02", "2024-05-01 08:00:00+00", "2024-05-01 10:00:00.0000001Z"),
+        ("time", "10:30 PM", "22:30:00", "2024-05-01 10:00:00"),
+        ("time", "24:00:00", "24:00:00", "10:00:00+02"),
+        ("timetz", "10:00:00+02", "10:00:00+02", "2024-05-01 10:00:00+02"),
+        ("interval", "90 minutes", "01:30:00", "1.0000001 seconds"),
+        ("real", "0.10", "0.1", "123456789.123"),
+        ("double precision", "NaN", "NaN", "12345678901234567890"),
+        ("money", "1.5", "$1.50", "1.234"),
+        ("name", "n" * 63, "n" * 63, "n" * 64),
+        ("price", "1.20", "1.20", "1.234"),
+        ("price[]", "{1.20,NULL}", "{1.20,NULL}", "{1.20,1.234}"),
+        ("date[]", "{2024-05-01,infinity}", "{2024-05-01,infinity}", '{"2024-05-01 10:00:00"}'),
     ],
 )
 def test_values_are_of_the_columns_type(pair: Pair, type_: str, good: str, stored: str, bad: str) -> None:
     pair.sql("CREATE TYPE mood AS ENUM ('it''s good', 'sad')")
     pair.sql("CREATE DOMAIN short AS text CHECK (length(VALUE) < 4)")
+    pair.sql("CREATE DOMAIN amount AS numeric(5,2); CREATE DOMAIN price AS amount")
     pair.sql(f'ALTER TABLE "user" ALTER "authID" TYPE {type_} USING NULL')
     pair.users((1, "good@x"), (2, "bad@x"), (3, "blank@x"))
     pair.identities((good, "good@x"), (bad, "bad@x"), ("", "blank@x"))
@@ -456,6 +474,18 @@ def test_equal_values_of_a_type_are_one(pair: Pair) -> None:
     pair.identities(("1.00", "a@x"), ("2", "b@x"))
     ran = pair("backfill authid", "--json")
     assert reasons(ran) == {"taken": ["1"]}, ran.err
+
+
+def test_texts_of_one_value_are_not_ambiguous(pair: Pair) -> None:
+    pair.sql('ALTER TABLE "user" ALTER "authID" TYPE numeric(5,2) USING NULL')
+    pair.users(*((number, f"{number}@x") for number in range(1, 5)))
+    pair.identities(("7", "1@x"), ("007.0", "1@X"), ("8", "2@x"), ("7", "2@x"), ("08", "2@x"))
+    pair.identities(("9", "3@x"), ("9.0", "3@x"), (None, "3@x"), ("7.001", "4@x"), ("7.0010", "4@x"))
+    ran = pair("backfill authid", "--json")
+    assert (reasons(ran), counts(ran)) == ({"ambiguous": ["2", "3", "4"]}, (10, 0, 1, 3)), ran.err
+    assert pair.sql('SELECT "authID"::text FROM "user" WHERE id = 1') == [("7.00",)]
+    errors = dict(pair.sql("SELECT row_key, error FROM converge.audit WHERE error IS NOT NULL"))
+    assert str(errors["2"]).startswith("kratos has 2 different rows")
 
 
 def test_case_and_shared_values_are_the_maps_choice(pair: Pair) -> None:

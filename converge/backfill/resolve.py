@@ -27,6 +27,19 @@ _REFUSALS = (
     "syntax_error_or_access_rule_violation", "feature_not_supported",
 )  # fmt: skip
 
+# What these types drop of a text without a word (a zone, a day, digits, bytes), another type still tells
+# apart. The session's zone is UTC: a text without a zone equals the same with +00. A time of day needs a day
+# for that.
+_WIDER = {
+    "date": ("", "timestamptz"), "timestamp without time zone": ("", "timestamptz"),
+    "time without time zone": ("2000-01-01 ", "timestamptz"),
+    "time with time zone": ("2000-01-01 ", "timestamptz"),
+    "real": ("", "numeric"), "double precision": ("", "numeric"),
+    "name": ("", "text"), '"char"': ("", "text"),
+}  # fmt: skip
+# Digits behind the point that no type of the kind holds.
+_DIGITS = {"date": 6, "time": 6, "interval": 6, "money": 2}
+
 
 def resolve(
     connection: psycopg.Connection[Any], place: Place, found: Iterable[Found], *, again: bool
@@ -46,7 +59,7 @@ def resolve(
     ]
     statements += [_open(place)] if has_audit(connection, "SELECT") else []
     # By statistics of a time when the column was empty the server would compare each row with each.
-    statements += [f"ANALYZE {_OPEN}", "SET enable_nestloop = off", _refuses(place)]
+    statements += [f"ANALYZE {_OPEN}", "SET enable_nestloop = off", _refuses(place), _merge(place)]
     statements += [_join(place, again=again), *_judge(place), "RESET enable_nestloop"]
     for statement in statements:
         connection.execute(statement.encode())
@@ -82,21 +95,50 @@ def _open(place: Place) -> str:
 def _refuses(place: Place) -> str:
     """A function that says why the column does not take a text as it is; NULL when it does."""
     column = pg_name(place.schema, place.backfill.table, place.backfill.column)
+    base = place.column.base_type
+    day, wider = _WIDER.get(base, ("", base))
+    texts = "ARRAY[typed::text], ARRAY[given]"
+    if place.column.is_array:
+        texts = "typed::text::text[], given::text[]"
+    digits = next((digits for kind, digits in _DIGITS.items() if base.startswith(kind)), None)
+    finer = "" if digits is None else rf"OR t.given ~ '\.\d{{{digits}}}\d*[1-9]'"
     body = f"""
     DECLARE typed {column}%TYPE;
     BEGIN
         typed := given;
-        IF typed IS DISTINCT FROM given::{place.column.bare_type} THEN
+        IF EXISTS (
+            SELECT FROM unnest({texts}) AS t (typed, given) WHERE t.typed <> t.given
+               AND (('{day}' || t.typed)::{wider} IS DISTINCT FROM ('{day}' || t.given)::{wider} {finer}))
+        THEN
             RETURN 'the column would keep ' || typed::text;
         END IF;
         RETURN NULL;
-    EXCEPTION WHEN {" OR ".join(_REFUSALS)} THEN RETURN SQLERRM;
+    EXCEPTION WHEN {" OR ".join(_REFUSALS)} THEN
+        -- The wider type may refuse what the column's has taken, such as a second day.
+        RETURN coalesce('the column would keep ' || typed::text, SQLERRM);
     END
     """
     return (
         "CREATE OR REPLACE FUNCTION pg_temp.converge_refuses(given text) RETURNS text "
         f"LANGUAGE plpgsql AS {pg_text(body)}"
     )
+
+
+def _merge(place: Place) -> str:
+    """Counts the choices that are different texts by the column's type: `7` and `007` are one integer."""
+    return f"""
+    UPDATE {_CHOICES} AS m SET choices = d.choices, value = d.value, other = d.other
+      FROM (SELECT match, count(*) AS choices, min(value) AS value, max(value) AS other
+              FROM (SELECT match, min(value) AS value
+                      FROM (SELECT f.match, f.value, pg_temp.converge_refuses(f.value) AS refused
+                              FROM (SELECT DISTINCT {_folded("match", place.backfill.match)} AS match,
+                                           nullif(value, '') AS value FROM {_FOUND}) AS f
+                              JOIN {_CHOICES} AS c ON c.match = f.match AND c.choices > 1 OFFSET 0) AS f
+                     GROUP BY match, CASE WHEN refused IS NULL THEN value::{place.column.type} END,
+                              CASE WHEN refused IS NOT NULL THEN value END) AS one
+             GROUP BY match) AS d
+     WHERE m.match = d.match
+    """
 
 
 def _join(place: Place, *, again: bool) -> str:

@@ -22,8 +22,9 @@ from converge.resources import sql
 class _Column:
     type: str
     """As the table declares it, with its length."""
-    bare_type: str
-    """The same without its length."""
+    base_type: str
+    """Below its domains and arrays, without its length."""
+    is_array: bool
     made: bool
     """Generated, or an identity that only the server fills."""
     identifies: bool
