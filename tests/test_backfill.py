@@ -306,6 +306,43 @@ def test_what_the_server_refuses_fails_alone(pair: Pair) -> None:
     assert pair.sql("SELECT count(*), count(DISTINCT row_key) FROM converge.audit") == [(1000, 1000)]
 
 
+@pytest.mark.parametrize("state", ["45000", "U0001", "42501", "55000", "P0001", "XX000"])
+def test_a_trigger_may_refuse_a_row_with_any_sqlstate(pair: Pair, state: str) -> None:
+    pair.users(*((number, f"{number}@x") for number in range(1, 8)))
+    pair.identities(*((identity(number), f"{number}@x") for number in range(1, 8)))
+    raises = f"RAISE 'not this one' USING ERRCODE = '{state}'"
+    pair.sql(
+        f"CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id = 3 THEN {raises}; "
+        "END IF; RETURN NEW; END $$; "
+        'CREATE TRIGGER judge BEFORE UPDATE ON "user" FOR EACH ROW EXECUTE FUNCTION judge()'
+    )
+    pair.sql(
+        "CREATE FUNCTION fits(id uuid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF id = '{identity(5)}' THEN {raises}; END IF; RETURN true; END $$; "
+        'CREATE DOMAIN fit AS uuid CHECK (fits(VALUE)); ALTER TABLE "user" ALTER "authID" TYPE fit'
+    )
+    ran = pair("backfill authid", "--json")
+    assert (ran.code, reasons(ran)) == (1, {"not of the type": ["5"], "refused": ["3"]}), ran.err
+    errors = "SELECT DISTINCT error FROM converge.audit WHERE error IS NOT NULL"
+    assert pair.sql(errors) == [("not this one",)]
+
+
+def test_what_is_no_rows_fault_ends_the_run(pair: Pair) -> None:
+    """A full disk, and a failure of the command's own statement."""
+    pair.users((1, "a@x"), (2, "b@x"))
+    pair.identities((identity(1), "a@x"), (identity(2), "b@x"))
+    pair.sql(
+        "CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE 'full' USING ERRCODE = 'disk_full'; END $$; "
+        'CREATE TRIGGER judge BEFORE UPDATE ON "user" FOR EACH ROW EXECUTE FUNCTION judge()'
+    )
+    ran = pair("backfill authid")
+    assert (ran.code, "the same command again" in ran.err) == (5, True), ran.err
+    pair.sql('DROP TRIGGER judge ON "user"; ALTER TABLE converge.audit RENAME shown TO show')
+    ran = pair("backfill authid")
+    assert (ran.code, pair.filled(), pair.audit()) == (5, {1: None, 2: None}, []), ran.err
+
+
 def test_a_row_that_changes_meanwhile_is_not_written(pair: Pair) -> None:
     pair.users((1, "a@x"), (2, "b@x"), (3, "c@x"))
     pair.identities((identity(1), "a@x"), (identity(2), "b@x"), (identity(3), "c@x"))

@@ -370,6 +370,27 @@ def test_functions_of_the_target_find_what_they_call(databases: tuple[str, str],
     assert postgres(target, rows) == [(1, "Newest", "newest")], ran.err
 
 
+@pytest.mark.parametrize("state", ["45000", "P0001", "42501"])
+def test_functions_of_the_target_may_refuse_a_row_with_any_sqlstate(
+    databases: tuple[str, str], state: str
+) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)")
+    postgres(
+        target,
+        "CREATE FUNCTION fits(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN IF $1 = 2 THEN "
+        f"RAISE 'not this one' USING ERRCODE = '{state}'; END IF; RETURN true; END $$; "
+        "CREATE TABLE t (id int PRIMARY KEY CHECK (fits(id)))",
+    )
+    ran = load(source, target)
+    assert ran.code == 5 and "not this one" in ran.err and "--on-bad-row reject" in ran.err, ran.err
+    assert "None" not in ran.err
+    assert converge("recover", "--yes", "--target", target).code == 0
+    ran = load(source, target, "--on-bad-row", "reject", "--json")
+    assert [(one["key"], one["sqlstate"]) for one in ran.json["rejects"]] == [("id=2", state)], ran.err
+    assert postgres(target, "SELECT id FROM t ORDER BY id") == [(1,), (3,)]
+
+
 def test_a_materialized_view_that_cannot_be_refreshed_is_said(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")

@@ -16,16 +16,12 @@ from converge.backfill.query import Found
 from converge.backfill.table import Place
 from converge.mapping.grammar import BackfillMatch
 from converge.model.quote import pg_name, pg_text
+from converge.postgres.errors import NOT_THE_ROW
 from converge.postgres.query import copy_rows
 
 ROWS = "pg_temp.converge_row"
 _FOUND, _CHOICES, _OPEN = "pg_temp.converge_found", "pg_temp.converge_choice", "pg_temp.converge_open"
 _TEXT = 'text COLLATE pg_catalog."C"'
-# What a type, a domain or a limit of the server says to a text; all else ends the run.
-_REFUSALS = (
-    "data_exception", "integrity_constraint_violation", "program_limit_exceeded",
-    "syntax_error_or_access_rule_violation", "feature_not_supported",
-)  # fmt: skip
 
 # What these types drop of a text without a word (a zone, a day, digits, bytes), another type still tells
 # apart. The session's zone is UTC: a text without a zone equals the same with +00. A time of day needs a day
@@ -113,7 +109,10 @@ def _refuses(place: Place) -> str:
             RETURN 'the column would keep ' || typed::text;
         END IF;
         RETURN NULL;
-    EXCEPTION WHEN {" OR ".join(_REFUSALS)} THEN
+    EXCEPTION WHEN OTHERS OR assert_failure THEN
+        IF SQLSTATE ~ '^({"|".join(NOT_THE_ROW)})' THEN
+            RAISE;
+        END IF;
         -- The wider type may refuse what the column's has taken, such as a second day.
         RETURN coalesce('the column would keep ' || typed::text, SQLERRM);
     END

@@ -11,10 +11,9 @@ from converge.backfill.table import Place
 from converge.model.event import Advanced, Sink, phase
 from converge.model.quote import pg_name, pg_text
 from converge.model.words import counted
+from converge.postgres.errors import refuses_row
 
 _BATCH = 10_000
-# Values, constraints, CHECK OPTION, triggers: what the server may say to one row and not to the next.
-_REFUSALS = ("09", "22", "23", "27", "38", "39", "44", "54", "P0")
 _LOST = "it was written, and a trigger or another session has changed it since"
 _CHANGED = "it was changed meanwhile, or a trigger kept the value out"
 
@@ -56,7 +55,7 @@ class _Writer:
         except _AlteredError as error:
             why = str(error)
         except psycopg.Error as error:
-            if not (error.sqlstate or "").startswith(_REFUSALS):
+            if not refuses_row(error):
                 raise
             why = ": ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
         if high - low > 1:

@@ -18,6 +18,11 @@ _VALUE = ("22", "54")
 NOT_THE_STATEMENT = ("08", "40", "53", "55006", "55P03", "57", "58")
 """SQLSTATEs that say nothing about a statement: connection, rollback, resources, an object in use, locks,
 intervention, system. A limit (54) and an object that is not ready (55000) are its own."""
+# Corruption, and the state of a transaction, say nothing about a row.
+NOT_THE_ROW = (*NOT_THE_STATEMENT, "25", "XX001", "XX002")
+"""SQLSTATEs that no row is to blame for, whoever raised them."""
+# Values, constraints, CHECK OPTION, triggers: what the server may say to one row and not to the next.
+_OF_ROWS = ("09", "22", "23", "27", "38", "39", "44", "54", "P0")
 _PROVISION = "\n-- or, where converge.toml has `provision` for it: converge provision"
 # Errors of the login have no SQLSTATE, so those are known by their words.
 _KNOWN = (
@@ -90,13 +95,18 @@ def explain(
             hint="repair the value in the source",
         )
     if is_bad_row(error):
-        return TargetError(
-            f"PostgreSQL refuses rows: {text}",
-            code=Code.D001,
-            details=_details(error),
-            hint="repair the rows in the source",
-        )
+        return rows_refused(error)
     return in_its_words(error, endpoint)
+
+
+def rows_refused(error: psycopg.Error) -> TargetError:
+    """The server's error, for rows of the source."""
+    return TargetError(
+        f"PostgreSQL refuses rows: {_text(error)}",
+        code=Code.D001,
+        details=_details(error),
+        hint="repair the rows in the source",
+    )
 
 
 def in_its_words(error: psycopg.Error, endpoint: Endpoint | None) -> TargetError:
@@ -114,6 +124,18 @@ def is_of_value(error: psycopg.Error) -> bool:
 def is_bad_row(error: Exception) -> bool:
     """Whether a row is at fault: data exceptions, violated constraints, limits; never a full disk."""
     return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith((*_VALUE, "23"))
+
+
+def refuses_row(error: psycopg.Error) -> bool:
+    """Whether the server refuses a row and may take the next, in a statement that writes rows.
+
+    A function of the application, such as a trigger's, may do so with any SQLSTATE, as MySQL's 45000. Only
+    then has the error a context: what is wrong with the statement itself has none.
+    """
+    state = error.sqlstate
+    if state is None or state.startswith(NOT_THE_ROW):
+        return False
+    return state.startswith(_OF_ROWS) or error.diag.context is not None
 
 
 def _names(endpoint: Endpoint | None, text: str) -> dict[str, str]:

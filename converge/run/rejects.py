@@ -19,7 +19,7 @@ from converge.model.result import Reject
 from converge.model.work import CopyTask
 from converge.postgres.connect import THEIR_PATH
 from converge.postgres.copy import Encode, fields, write
-from converge.postgres.errors import is_bad_row
+from converge.postgres.errors import refuses_row
 from converge.types.sql import own_bytes
 
 _SHOWN_BYTES = 64 * 1024
@@ -58,7 +58,7 @@ def _refused(
             target.execute(THEIR_PATH)
             write(target, task.copy, [encode(rows)])
     except psycopg.Error as error:
-        if not is_bad_row(error):
+        if not refuses_row(error):
             raise
         if len(rows) == 1:
             yield rows[0], error

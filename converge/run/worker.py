@@ -51,7 +51,7 @@ from converge.mysql.rows import NullRow, Read, require_uncut, stream, whole_rows
 from converge.mysql.snapshot import begin
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, encoder, enter, rolled_back, write
-from converge.postgres.errors import is_bad_row
+from converge.postgres.errors import refuses_row, rows_refused
 from converge.run.checks import carry_out
 from converge.run.choose import choose, fetch
 from converge.run.connections import DRIVER_ERRORS, explain, explained
@@ -111,7 +111,7 @@ class Worker:
         try:
             return self._chunk(task, [])
         except psycopg.Error as error:
-            if not (task.most_rejects and is_bad_row(error)):
+            if not (task.most_rejects and refuses_row(error)):
                 raise
         self._take_back(task)
         self._reading = stream(self.source, task.query)
@@ -252,11 +252,12 @@ class Worker:
                 + ("" if copies else ", then verify again"),
             )
         explained = explain(error, self._source_at, self._target_at)
+        if isinstance(task, CopyTask) and isinstance(error, psycopg.Error) and refuses_row(error):
+            if explained.code is Code.T000:
+                explained = rows_refused(error)
+            repair = explained.hint or "repair the rows in the source"
+            explained.hint = f"{repair}, or leave out rows that the target refuses: --on-bad-row reject"
         explained.message = where + explained.message
-        if isinstance(task, CopyTask) and is_bad_row(error):
-            explained.hint = (
-                f"{explained.hint}, or leave out rows that the target refuses: --on-bad-row reject"
-            )
         return explained
 
 
