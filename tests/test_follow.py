@@ -515,6 +515,39 @@ def test_a_new_table_is_followed_from_the_next_start_on(databases: tuple[str, st
     assert postgres(target, "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM fresh)") == [(3, 2)]
 
 
+def test_a_new_table_and_a_key_that_was_validated_are_recorded_together(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE p (id INT PRIMARY KEY);"
+        "CREATE TABLE c (id INT PRIMARY KEY, p_id INT, CONSTRAINT late FOREIGN KEY (p_id) REFERENCES p (id))",
+    )
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[foreign_key]]\nmatch = { foreign_key = "late" }\nvalidate = false\n', "utf-8")
+    ends = ("--source", source, "--target", target)
+    ran = converge("migrate", *ends, "--map", str(map_))
+    assert ran.code == 0, ran.err
+    postgres(target, "ALTER TABLE c VALIDATE CONSTRAINT late")
+    new = "(id INT AUTO_INCREMENT PRIMARY KEY, p_id INT, code INT, UNIQUE KEY once (code), "
+    mysql(
+        source,
+        f"CREATE TABLE fresh {new}CONSTRAINT soon FOREIGN KEY (p_id) REFERENCES p (id));"
+        "INSERT INTO p VALUES (1); INSERT INTO fresh VALUES (1, 1, 1); INSERT INTO c VALUES (1, 1)",
+    )
+    ran = converge("cutover", *ends, "--stop", "true")
+    assert ran.code == 0, ran.err
+    valid = "SELECT conname, convalidated FROM pg_constraint WHERE conname IN ('late', 'soon') ORDER BY 1"
+    assert postgres(target, valid) == [("late", True), ("soon", True)]
+    numbers = "SELECT json_object_keys(made->'next_values') FROM converge.plan"
+    assert postgres(target, numbers) == [('"public"."fresh_id_seq"',)]
+    postgres(target, "ALTER TABLE fresh DROP CONSTRAINT once")
+    ran = converge("verify", *ends, "--json")
+    gone = {one["object"] for one in ran.json["findings"] if one["code"] == "V111"}
+    assert "constraint once on public.fresh" in gone, ran.out
+
+
 ROLLING = """
 CREATE TABLE wide (id INT PRIMARY KEY, body VARCHAR(20));
 INSERT INTO wide SELECT a.help_topic_id * 100 + b.help_topic_id, 'x'

@@ -113,7 +113,7 @@ def opened(
             )
         _require_log(here)
         existing = read_existing(there, prepared.plan.schema)
-        note_validated(there, run.id, run.made, existing.foreign_keys)
+        note_validated(there, run.id, existing.foreign_keys)
         view = stack.enter_context(closing(connect(source)))
         tables = followed(here, prepared.inputs.catalog, prepared.plan, existing)
         epochs = Epochs(prepared, source, view, existing, tables, run=run.id, following=following)

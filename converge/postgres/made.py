@@ -156,11 +156,10 @@ def unchecked_keys(
     ]
 
 
-def note_validated(
-    connection: psycopg.Connection[Any], run: int, made: Made | None, keys: Sequence[OwnForeignKey]
-) -> None:
+def note_validated(connection: psycopg.Connection[Any], run: int, keys: Sequence[OwnForeignKey]) -> None:
     """Records the keys that the run has left NOT VALID and that are valid by now: those that epochs leave
     unchecked become valid again."""
+    made = recorded_made(connection, run)
     objects = made.objects if made else {}
     surer = {
         key.object: _validated(objects[key.object]) for key in keys if key.validated and key.object in objects

@@ -24,14 +24,14 @@ from converge.model.event import Sink
 from converge.model.evidence import Evidence
 from converge.model.plan import Phase, Plan, digest
 from converge.model.quote import pg_name
-from converge.model.recorded import READER, Made, Recorded
+from converge.model.recorded import Recorded
 from converge.planner.inputs import Selection
 from converge.planner.plan import make_plan
 from converge.postgres.catalog import read_rows, shape_of
 from converge.postgres.ledger import run_steps, upgrade
 from converge.postgres.lock import lock
 from converge.postgres.next_values import sequence_values
-from converge.postgres.recorded import record_made, replace_plan
+from converge.postgres.recorded import record_made, recorded_made, replace_plan
 from converge.postgres.target import occupied
 from converge.run.blockers import blocked
 from converge.run.compared import narrowed
@@ -119,7 +119,7 @@ def extend(
     upgrade(target)
     with there.transaction():
         there.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        _carry_out(there, run, run.made, whole, evidence)
+        _carry_out(there, run, whole, evidence)
     return plan
 
 
@@ -136,9 +136,10 @@ def _naming_unseen(evidence: Evidence, new: Set[str]) -> Iterator[None]:
         raise
 
 
-def _carry_out(
-    target: psycopg.Connection[Any], run: Recorded, made: Made, plan: Plan, evidence: Evidence
-) -> None:
+def _carry_out(target: psycopg.Connection[Any], run: Recorded, plan: Plan, evidence: Evidence) -> None:
+    # What a revision has recorded since the run was read, before our lock, stays.
+    made = recorded_made(target, run.id)
+    assert made is not None
     before = _shape(target, plan.schema)
     done = dict(_numbers(run.plan, plan))
     replace_plan(target, run.id, plan, evidence, done)
@@ -164,7 +165,8 @@ def _carry_out(
         gone |= more
     kept = {name: text for name, text in made.objects.items() if name not in gone}
     numbers = {name: number for _, name, number, _ in sequence_values(target, plan)}
-    record_made(target, run.id, Made({**kept, **added}, {**numbers, **made.next_values}, READER))
+    next_values = {**numbers, **made.next_values}
+    record_made(target, run.id, replace(made, objects={**kept, **added}, next_values=next_values))
 
 
 def _shape(target: psycopg.Connection[Any], schema: str) -> dict[str, str]:
