@@ -360,6 +360,23 @@ CREATE TRIGGER refuse BEFORE INSERT ON parted FOR EACH ROW WHEN (NEW.id > 1) EXE
 CREATE FUNCTION small(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 < 9';
 CREATE TABLE checked (id int CHECK (small(id)));
 INSERT INTO checked VALUES (1);
+CREATE FUNCTION in_domain(int) RETURNS boolean IMMUTABLE RETURN $1 < 9;
+CREATE DOMAIN few AS int CHECK (in_domain(VALUE));
+CREATE TABLE of_domain (id few);
+CREATE FUNCTION in_index(int) RETURNS int IMMUTABLE RETURN $1 / 10;
+CREATE TABLE of_index (id int);
+CREATE UNIQUE INDEX ON of_index (in_index(id));
+CREATE FUNCTION behind(int, int) RETURNS boolean IMMUTABLE RETURN $1 < $2;
+CREATE OPERATOR <<< (LEFTARG = int, RIGHTARG = int, FUNCTION = behind);
+CREATE FUNCTION further(int) RETURNS boolean IMMUTABLE RETURN $1 <<< 9;
+CREATE TABLE of_operator (id int CHECK (further(id)));
+CREATE FUNCTION large(int) RETURNS boolean IMMUTABLE RETURN $1 > 9;
+CREATE TABLE of_when (id int);
+CREATE TRIGGER refuse BEFORE INSERT ON of_when FOR EACH ROW WHEN (large(NEW.id)) EXECUTE FUNCTION refuse();
+CREATE TABLE ruled (id int);
+CREATE RULE small AS ON INSERT TO ruled WHERE NEW.id > 9 DO INSTEAD NOTHING;
+INSERT INTO of_domain VALUES (1); INSERT INTO of_index VALUES (1); INSERT INTO of_operator VALUES (1);
+INSERT INTO of_when VALUES (1); INSERT INTO ruled VALUES (1);
 """
 STARS = "ALTER TABLE users ADD stars int", "ALTER TABLE users DROP stars", "UPDATE users SET stars = 5"
 FINER = (
@@ -431,6 +448,24 @@ OF_FUNCTION = (
     "CREATE OR REPLACE FUNCTION small(int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 < 9'",
     "INSERT INTO checked VALUES (50)",
 )
+
+
+def _wider(table: str, head: str, was: str, body: str) -> tuple[str, str, str]:
+    function = f"CREATE OR REPLACE FUNCTION {head} IMMUTABLE RETURN"
+    back = f"DELETE FROM {table} WHERE id > 1; {function} {was}"
+    return f"{function} {body}", back, f"INSERT INTO {table} VALUES (11), (12)"
+
+
+FUNCTION_OF_DOMAIN = _wider("of_domain", "in_domain(int) RETURNS boolean", "$1 < 9", "$1 < 99")
+FUNCTION_OF_INDEX = _wider("of_index", "in_index(int) RETURNS int", "$1 / 10", "$1")
+FUNCTION_OF_OPERATOR = _wider("of_operator", "behind(int, int) RETURNS boolean", "$1 < $2", "$1 > -$2")
+FUNCTION_OF_WHEN = _wider("of_when", "large(int) RETURNS boolean", "$1 > 9", "$1 > 99")
+RULED = (
+    "DROP RULE small ON ruled",
+    "DELETE FROM ruled WHERE id > 9; "
+    "CREATE RULE small AS ON INSERT TO ruled WHERE NEW.id > 9 DO INSTEAD NOTHING",
+    "INSERT INTO ruled VALUES (11)",
+)
 DETACHED = (
     "ALTER TABLE parted DETACH PARTITION part",
     "DELETE FROM part WHERE id > 9; ALTER TABLE parted ATTACH PARTITION part FOR VALUES FROM (-9) TO (9)",
@@ -450,6 +485,11 @@ ROOM = {
     "no trigger": NO_TRIGGER,
     "no trigger of partitions": OF_PARTED,
     "no function of a CHECK": OF_FUNCTION,
+    "no function of a domain": FUNCTION_OF_DOMAIN,
+    "no function of an index": FUNCTION_OF_INDEX,
+    "no function of an operator": FUNCTION_OF_OPERATOR,
+    "no function of a WHEN": FUNCTION_OF_WHEN,
+    "no rule": RULED,
     "no partition": DETACHED,
 }
 
@@ -483,6 +523,9 @@ def test_what_keeps_the_limits_of_rows_makes_no_room(scene: Scene) -> None:
         "ALTER TABLE typed ADD CONSTRAINT to_user FOREIGN KEY (id) REFERENCES people NOT VALID",
         "ALTER TABLE part DROP CONSTRAINT positive",
         "ALTER TABLE part ADD CONSTRAINT above CHECK ( id  >  0 ), ALTER at SET NOT NULL",
+        "CREATE OR REPLACE FUNCTION in_domain(int) RETURNS boolean IMMUTABLE RETURN ( $1  <  9 )",
+        "DROP RULE small ON ruled",
+        "CREATE RULE few AS ON  INSERT  TO ruled WHERE NEW.id  >  9 DO INSTEAD NOTHING",
     )
     revision(scene.folder, "r1", execute(*up))
     assert scene.validate().code == 0
