@@ -307,6 +307,32 @@ def test_tables_of_an_earlier_run_are_left_out_and_named(databases: tuple[str, s
     assert (ran.code, "error[T010]: later runs" in ran.err) == (2, True), ran.err
 
 
+def test_a_new_table_beside_one_that_a_later_run_has_made_again(databases: tuple[str, str]) -> None:
+    source, target = pair = migrated(
+        databases,
+        "CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE u (id INT PRIMARY KEY, v INT);"
+        "CREATE TRIGGER bump BEFORE INSERT ON u FOR EACH ROW SET NEW.v = 1",
+    )
+    again = ("--include", "u", "--recreate", "--yes")
+    ran = converge("migrate", "--source", source, "--target", target, *again)
+    assert ran.code == 0, ran.err
+    mysql(source, "CREATE TABLE w (id INT PRIMARY KEY); INSERT INTO w VALUES (1)")
+    ran = sync(pair, "--run", "1")
+    assert (ran.code, [one["source"] for one in ran.json["tables"]]) == (0, ["t", "w"]), ran.err
+    # What it has become, and what stops that, is the other run's.
+    mysql(
+        source,
+        "DROP TABLE u; CREATE TABLE u (v VARCHAR(9), id BIGINT AS (CRC32(v)) STORED PRIMARY KEY);"
+        "CREATE TRIGGER bump BEFORE INSERT ON u FOR EACH ROW SET NEW.v = 2;"
+        "CREATE TABLE x (id INT PRIMARY KEY); INSERT INTO x VALUES (1)",
+    )
+    ran = converge("follow", "--once", "--source", source, "--target", target, "--run", "1")
+    assert ran.code == 0, ran.err
+    assert postgres(target, "SELECT (SELECT count(*) FROM x), (SELECT count(*) FROM u)") == [(1, 0)]
+    ran = sync(pair, "--run", "1")
+    assert (ran.code, [one["source"] for one in ran.json["tables"]]) == (0, ["t", "w", "x"]), ran.err
+
+
 def test_new_tables_take_no_name_and_no_place_of_others(databases: tuple[str, str]) -> None:
     source, target = pair = migrated(
         databases,

@@ -108,6 +108,9 @@ def extend(
     # Not before: columns that foreign keys join get one type, by what the new tables hold, too.
     with _naming_unseen(evidence, new):
         _require_same_but_tables(run, plan, inputs.catalog)
+    # A later run that has made a table again carries out what becomes of it, and is told what stops it.
+    triggers = {one.name for one in inputs.catalog.routines if one.table in run.elsewhere}
+    plan = narrowed(_without(plan, run.elsewhere.keys(), triggers), own)
     if plan.blocks:
         raise blocked(plan.blocks)
     if found := occupied(there, facts, [plan.table(name).target for name in new]):
@@ -201,6 +204,7 @@ def _without(plan: Plan, names: Set[str], triggers: Set[str]) -> Plan:
             for one in plan.outcomes
             if not (one.name in triggers if one.kind == "trigger" else _belongs(one.name, names))
         ),
+        findings=tuple(one for one in plan.findings if not _belongs(one.object, names)),
     )
 
 
