@@ -200,6 +200,23 @@ def test_a_run_that_has_ended_since_the_plan_is_another_run(
     assert (ran.json["run"]["id"], ran.json["verdict"]) == (1, "verified"), ran.out
 
 
+def test_a_new_table_of_the_name_of_an_index_is_no_other_run(databases: tuple[str, str]) -> None:
+    source, target = databases
+    ends = ("--source", source, "--target", target)
+    mysql(
+        source,
+        "CREATE TABLE orders (id INT AUTO_INCREMENT PRIMARY KEY, customer INT, KEY customer (customer))",
+    )
+    assert converge("migrate", *ends).code == 0
+    mysql(
+        source,
+        "CREATE TABLE customer (id INT PRIMARY KEY); CREATE TABLE orders_id_seq (id INT PRIMARY KEY);"
+        "INSERT INTO customer VALUES (1); INSERT INTO orders_id_seq VALUES (1)",
+    )
+    ran = converge("migrate", *ends, "--recreate", "--yes", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+
+
 SHAPED = """
 CREATE TABLE t (
     id INT AUTO_INCREMENT PRIMARY KEY, c INT NOT NULL DEFAULT 7, size INT, d INT CHECK (d < 9),

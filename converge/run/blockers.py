@@ -160,7 +160,7 @@ def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
     All or nothing, unless the server has not as many locks as that takes: then one by one, and after an
     error the same command goes on with what is left. Raises BlockedError for what depends on it.
     """
-    drops = _drops(plan)
+    drops = _drops(target, plan)
     with _dependents_named():
         try:
             with target.transaction():
@@ -186,7 +186,7 @@ def drop_left_over(
 
 def dependents(target: psycopg.Connection[Any], plan: Plan) -> Iterator[Finding]:
     """What `drop` would be refused for: objects that no plan makes, and that depend on what it drops."""
-    drops = _drops(plan)
+    drops = _drops(target, plan)
     relations = [*drops["TABLE"], *drops["VIEW"], *drops["SEQUENCE"]]
     found = rows(target, "dependents", relations=relations, types=drops["TYPE"], functions=drops["FUNCTION"])
     if found:
@@ -194,10 +194,20 @@ def dependents(target: psycopg.Connection[Any], plan: Plan) -> Iterator[Finding]
         yield Finding(Code.T028, "block", "target", _DEPENDED, _MAKE_AGAIN, evidence=listed)
 
 
-def _drops(plan: Plan) -> dict[str, list[str]]:
-    """What the plan makes, by its kind, in the order in which it can go."""
+def _drops(target: psycopg.Connection[Any], plan: Plan) -> dict[str, list[str]]:
+    """What the plan makes, by its kind, in the order in which it can go.
+
+    A table's index or sequence that has the name of something new goes with its table.
+    """
     made = [statement.makes.partition(" ") for statement in reversed(plan.statements) if statement.makes]
-    return {kind: [name for word, _, name in made if word == kind] for kind in _DROPPED}
+    query = (
+        "SELECT name FROM unnest(%s::text[]) name JOIN pg_class c ON c.oid = to_regclass(name) "
+        "JOIN pg_depend d ON (d.classid, d.objid) = ('pg_class'::regclass, c.oid) "
+        "WHERE c.relkind IN ('i', 'I', 'S') AND d.deptype IN ('a', 'i')"
+    )
+    relations = [name for word, _, name in made if word in ("VIEW", "TABLE", "SEQUENCE")]
+    parts = {name for (name,) in target.execute(query, (relations,))}
+    return {kind: [name for word, _, name in made if word == kind and name not in parts] for kind in _DROPPED}
 
 
 @contextmanager

@@ -264,7 +264,8 @@ def _require_unmade(prepared: Prepared) -> None:
     """Raises BlockedError where another run has made planned tables since the target was looked at."""
     facts, plan = prepared.inputs.facts, prepared.plan
     assert facts is not None and prepared.target is not None
-    names = sorted({*plan.targets.values()} - facts.names)
+    # An index or a sequence of a table that is dropped first may have the name of a new table.
+    names = sorted({*plan.targets.values()} - {name for name, _, _ in facts.relations})
     query = (
         "SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%s)) "
         "AND relname = ANY (%s)"
