@@ -137,6 +137,42 @@ def test_revisions_are_recorded_in_every_run_whose_tables_they_change(
     ]  # fmt: skip
 
 
+def test_revisions_of_keys_are_recorded_whether_or_not_the_keys_are_valid(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """A key that a map leaves NOT VALID was validated by hand; one that was valid is not since an epoch."""
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[foreign_key]]\nmatch = { foreign_key = "child_ibfk_1" }\nvalidate = false\n', "utf-8")
+    mysql(
+        scene.source,
+        "CREATE TABLE other (id INT PRIMARY KEY, CONSTRAINT valid FOREIGN KEY (id) REFERENCES parent (id))",
+    )
+    ran = converge("migrate", *scene.where, "--map", str(map_))
+    assert ran.code == 0, ran.err
+    mysql(scene.source, "INSERT INTO parent VALUES (3, 'c'); INSERT INTO other VALUES (3)")
+    ran = converge("follow", "--once", *scene.where)
+    assert ran.code == 0, ran.err
+    key = "FOREIGN KEY (parent) REFERENCES parent ON DELETE CASCADE"
+    statements = (
+        f"ALTER TABLE child DROP CONSTRAINT child_ibfk_1, ADD CONSTRAINT child_ibfk_1 {key}",
+        "COMMENT ON CONSTRAINT valid ON other IS 'changed'",
+    )
+    names = "'child_ibfk_1', 'valid'"
+    valid = f"SELECT conname, convalidated FROM pg_constraint WHERE conname IN ({names}) ORDER BY 1"
+    assert postgres(scene.target, valid) == [("child_ibfk_1", False), ("valid", False)]
+    postgres(scene.target, "ALTER TABLE child VALIDATE CONSTRAINT child_ibfk_1")
+    revision(scene.folder, "keys", execute(*statements))
+    ran = converge("migrations", "run", "--target", scene.target, *scene.alembic)
+    assert ran.code == 0, ran.err
+    ran = converge("verify", *scene.where, "--json")
+    assert [one["severity"] for one in ran.json["findings"] if one["code"] == "V111"] == ["note"], ran.out
+    ran = converge("cutover", *scene.where, "--stop", "true")
+    assert ran.code == 0, ran.err
+    assert postgres(scene.target, valid) == [("child_ibfk_1", True), ("valid", True)]
+    ran = converge("verify", *scene.where, "--json")
+    assert [one for one in ran.json["findings"] if one["code"] == "V111"] == [], ran.out
+
+
 def test_an_untested_revision_is_refused_and_the_rows_stay(scene: Scene) -> None:
     baseline = scene.generate()
     revision(scene.folder, "wipe", execute("DELETE FROM child"), "pass", down=baseline)

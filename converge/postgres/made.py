@@ -197,13 +197,15 @@ def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
             for run, made in in_schema:
                 # New tables, views and functions are the last run's.
                 wholes = {*made.objects, *(whole if run == in_schema[0][0] else ())}
-                meant = {
-                    name
-                    for name in changed
-                    if made.objects.get(name) == then.get(name) and whole.get(name, name) in wholes
-                }
-                kept = {name: text for name, text in made.objects.items() if name not in meant}
-                objects = kept | {name: now[name] for name in meant if name in now}
+                objects = dict(made.objects)
+                for name in changed:
+                    was, found = objects.get(name, ""), then.get(name, "")
+                    if _validated(was) != _validated(found) or whole.get(name, name) not in wholes:
+                        continue
+                    objects.pop(name, None)
+                    if text := now.get(name):
+                        # A key that only epochs have left NOT VALID is to be valid again.
+                        objects[name] = _validated(text) if was == _validated(found) != found else text
                 record_made(connection, run, replace(made, objects=objects))
 
 
