@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from conftest import NewDatabase
 from proxy import Proxy
-from support import begun, converge, migrated, mysql, postgres
+from support import begun, converge, migrated, mysql, postgres, soon
 
 from converge import api
 from converge.api import MigrateOptions, Move, Options, Selection
@@ -228,6 +228,7 @@ ALTER TABLE t ALTER c DROP NOT NULL, ALTER c DROP DEFAULT, ALTER id DROP IDENTIT
 ALTER TABLE t ADD CONSTRAINT theirs CHECK (size > 0);
 DROP INDEX by_size
 """
+INDEXED = "SELECT to_regclass('by_size') IS NOT NULL"
 HARMED = ["column public.t.c", "column public.t.id", "index public.by_size"]
 
 
@@ -256,36 +257,97 @@ def test_what_others_have_changed_in_a_finished_run_stays_a_difference(
         ), (command, ran.err)  # fmt: skip
 
 
-@pytest.mark.parametrize("killed", [False, True])
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%%s%%'"
+
+
+@pytest.mark.parametrize(
+    ("phase", "killed"), [("after_finish", False), ("after_finish", True), ("after_copy", True)]
+)
 def test_what_others_have_changed_in_a_stopped_run_stays_a_difference(
-    databases: tuple[str, str], tmp_path: Path, *, killed: bool
+    databases: tuple[str, str], tmp_path: Path, phase: str, *, killed: bool
 ) -> None:
     source, target = databases
     mysql(source, SHAPED)
     postgres(target, "CREATE SCHEMA other; CREATE TABLE other.gate (id int)")
     (tmp_path / "map.toml").write_text(
-        '[[hook]]\nphase = "after_finish"\nsql = "SELECT 1 / (SELECT count(*) FROM other.gate)"\n'
+        f'[[hook]]\nphase = "{phase}"\nsql = "SELECT 1 / (SELECT count(*) FROM other.gate)"\n'
     )
     with psycopg.connect(target) as holder:
         if killed:
             holder.execute("LOCK TABLE other.gate")
         process = begun(source, target, "--map", str(tmp_path / "map.toml"))
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%gate%'"
-        while killed and postgres(target, waits) == [(0,)]:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
         if killed:
+            soon(process, lambda: postgres(target, WAITING % "gate") == [(1,)])
+            soon(process, lambda: postgres(target, INDEXED) == [(True,)])
             process.kill()
         err = process.communicate(timeout=60)[1]
         assert killed or "division by zero" in err, err
     postgres(target, HARM)
     postgres(target, "INSERT INTO other.gate VALUES (1)")
     ends = ("--source", source, "--target", target)
+    # Of a run that was killed nobody knows what it has made, and others have dropped, since its last record.
+    known = [*HARMED, "constraint theirs on public.t"] if phase == "after_finish" else HARMED[:2]
     for command in (("migrate", "--resume"), ("verify",)):
         ran = converge(*command, *ends, "--json")
-        # Of a run that was killed nobody knows whether it has made what is new.
-        new = [] if killed else ["constraint theirs on public.t"]
-        assert (ran.code, changed(ran.json)) == (1, sorted([*HARMED, *new])), (command, ran.err)
+        assert (ran.code, changed(ran.json)) == (1, sorted(known)), (command, ran.err)
+
+
+def test_what_others_change_during_a_run_is_a_difference(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, f"{SHAPED}; CREATE TABLE big (id INT PRIMARY KEY); INSERT INTO big VALUES (1)")
+    postgres(target, "CREATE SCHEMA other; CREATE TABLE other.gate (id int)")
+    (tmp_path / "map.toml").write_text(
+        '[[hook]]\nphase = "after_create"\nsql = "SELECT count(*) FROM other.gate"\n'
+    )
+    with psycopg.connect(target) as big:
+        with psycopg.connect(target) as gate:
+            gate.execute("LOCK TABLE other.gate")
+            process = begun(source, target, "--map", str(tmp_path / "map.toml"), "--json")
+            soon(process, lambda: postgres(target, WAITING % "gate") == [(1,)])
+            big.execute("LOCK TABLE big")
+        soon(process, lambda: postgres(target, INDEXED) == [(True,)])
+        postgres(target, "ALTER TABLE t ALTER c DROP NOT NULL, ALTER c SET DEFAULT 8")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, changed(json.loads(out))) == (1, ["column public.t.c"]), err
+
+
+def test_what_operators_set_and_hooks_drop_is_no_change_by_others(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Between two attempts, also where comments and an identity came later than the record."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, v INT COMMENT 'x', CHECK (v > 0))"
+        "COMMENT 'orders'; INSERT INTO t VALUES (7, 1), (3000000000, 2)",
+    )
+    postgres(target, "CREATE SCHEMA other; CREATE TABLE other.gate (id int)")
+    (tmp_path / "map.toml").write_text(
+        """
+[[column]]
+match = {column = "id"}
+to = "integer"
+
+[[hook]]
+phase = "after_create"
+sql = "CREATE TABLE lookup (id int)"
+
+[[hook]]
+phase = "after_copy"
+sql = "SELECT 1 / (SELECT count(*) FROM other.gate); DROP TABLE lookup"
+"""
+    )
+    ends = ("--source", source, "--target", target)
+    more = ("--map", str(tmp_path / "map.toml"), "--no-scan", "--on-bad-row", "reject")
+    assert converge("migrate", *ends, *more).code == 5
+    grants = "GRANT SELECT ON t TO pg_monitor; ALTER TABLE t SET (autovacuum_enabled = off)"
+    postgres(target, f"{grants}; INSERT INTO other.gate VALUES (1)")
+    ran = converge("migrate", *ends, "--resume", "--on-bad-row", "reject", "--json")
+    assert (ran.code, len(ran.json["rejects"]), changed(ran.json)) == (1, 1, []), ran.err
+    postgres(target, "ALTER TABLE t ALTER id TYPE bigint; REVOKE SELECT ON t FROM pg_monitor")
+    for command in (("migrate", "--resume"), ("verify",)):
+        ran = converge(*command, *ends, "--json")
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), (command, ran.out)
 
 
 # ---- load mode -------------------------------------------------------------------------------------------

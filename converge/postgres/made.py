@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 
 from converge.codes import Code
-from converge.model.existing import OwnForeignKey, difference
+from converge.model.existing import OwnForeignKey, difference, text_of
 from converge.model.finding import Finding
 from converge.model.plan import Plan
 from converge.model.recorded import READER, Made
@@ -20,7 +20,13 @@ from converge.postgres.catalog import shape_now
 from converge.postgres.existing import read_existing
 from converge.postgres.following import Following
 from converge.postgres.next_values import sequence_values, too_low
-from converge.postgres.recorded import objects_there, record_made, recorded_made, runs_with_tables
+from converge.postgres.recorded import (
+    keep_there,
+    objects_there,
+    record_made,
+    recorded_made,
+    runs_with_tables,
+)
 
 _TUNING = frozenset(
     {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",
@@ -32,72 +38,90 @@ _OTHERS = ("schema ", "publication ", "statistics ")
 """Kinds of object that no plan makes."""
 _ACTING = ("constraint ", "rule ", "trigger ", "policy ")
 """Kinds of object that change or refuse the rows of their table."""
+_FOLLOWING = ("constraint ", "index ", "sequence ")
+"""Kinds of object whose texts follow the types of columns."""
 _HINT = "undo the change; or run it as a revision by `converge migrations run`, which records it"
 
 
-@dataclass(frozen=True, slots=True)
-class Interference:
-    """What others have done to a run's schema between two of its attempts."""
+class Record:
+    """What a run has made of its schema, kept in the ledger at a few moments of each attempt.
 
-    changed: Mapping[str, str] = field(default_factory=dict)
-    """Objects of the run that they have changed or dropped, as the run had made them."""
-    added: Set[str] = frozenset()
-
-
-def interference(
-    connection: psycopg.Connection[Any], run: int, now: Mapping[str, str], steps: int
-) -> Interference:
-    """What differs from the last record, where `now` is the schema and `steps` statements are done.
-
-    A run that was killed has done more since its record. Its own statements add objects, and facts to those
-    that are there: a comment, an identity. So what is less than recorded is the work of others all the same.
+    What others have changed since the last of them stays in it as the run had made it. The run's own
+    statements only add objects, and facts to those that are there: a comment, an identity. So a fact that is
+    another one, or gone, is the work of others; where a hook may have changed it, the run says so (`own`).
     """
-    made = recorded_made(connection, run)
-    if made is None:
-        return Interference()
-    current = made.steps == steps
-    changed = {
-        name: was
-        for name, was in made.objects.items()
-        if (text := now.get(name)) is None or (_changed(was, text) if current else _lessened(was, text))
-    }
-    there = made.objects.keys() | objects_there(connection, run)
-    return Interference(changed, now.keys() - there if current else frozenset())
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], plan: Plan, run: int, now: Mapping[str, str], steps: int
+    ) -> None:
+        """At the start of an attempt, where `now` is the schema and `steps` statements are done."""
+        self._plan, self._run, self._shape = plan, run, now
+        made = recorded_made(connection, run)
+        self._made = made if made and made.reader == READER else Made({}, {}, READER)
+        if self._made.steps == steps and plan.mode == "create":
+            # The run has added nothing since: after a kill it may have.
+            then = self._made.objects
+            keep_there(connection, run, now.keys() - then.keys())
+            mine = {name: text for name, text in now.items() if name in then}
+            self._made = replace(self._made, objects=_as_made(then, mine, whole=True))
+            record_made(connection, run, self._made)
+
+    def keep(
+        self,
+        connection: psycopg.Connection[Any],
+        steps: int,
+        loaded: Mapping[str, str] | None = None,
+        *,
+        own: bool = False,
+        numbers: bool = False,
+    ) -> Made:
+        """Keeps what is made by now, of a load the shape that it is to leave; with `numbers` next values.
+
+        With `own` the run itself has changed what is not as it was last time.
+        """
+        values = self._made.next_values
+        if numbers:
+            values = {name: number for _, name, number, _ in sequence_values(connection, self._plan)}
+        objects = self._objects(connection, own=own) if loaded is None else loaded
+        self._made = Made(objects, values, READER, steps)
+        record_made(connection, self._run, self._made)
+        return self._made
+
+    def _objects(self, connection: psycopg.Connection[Any], *, own: bool) -> dict[str, str]:
+        now, there = shape_now(connection, self._plan.schema), objects_there(connection, self._run)
+        then = self._made.objects
+        if own:
+            then = {name: text for name, text in then.items() if text != self._shape.get(name)}
+        self._shape = now
+        return _as_made(then, {name: text for name, text in now.items() if name not in there})
 
 
-def _changed(was: str, text: str) -> bool:
-    """Of a column the type may change: that is one way to let rejected rows in."""
-    then, now = json.loads(was), json.loads(text)
-    return bool({**then, "type": None} != {**now, "type": None})
+def _as_made(then: Mapping[str, str], now: Mapping[str, str], *, whole: bool = False) -> dict[str, str]:
+    """The objects of now, with the facts that they had then and have no longer, and those that are gone; with
+    `whole` without facts that are new.
 
-
-def _lessened(was: str, text: str) -> bool:
-    then, now = json.loads(was), json.loads(text)
-    return any(then[name] and not now.get(name) for name in then)
-
-
-def record_schema(
-    connection: psycopg.Connection[Any],
-    plan: Plan,
-    run: int,
-    steps: int,
-    loaded: Mapping[str, str] | None,
-    others: Interference,
-) -> Made:
-    """Keeps what the run has made with these many `steps`; in load mode that is the shape to be left.
-
-    What others have done to it stays a difference.
+    The type of a column may change: that is one way to let rejected rows in. What follows it changes, too.
     """
-    if loaded is not None:
-        objects = loaded
-    else:
-        there = objects_there(connection, run) | others.added
-        now = shape_now(connection, plan.schema)
-        objects = {name: text for name, text in now.items() if name not in there} | {**others.changed}
-    values = {name: number for _, name, number, _ in sequence_values(connection, plan)}
-    made = Made(objects, values, READER, steps)
-    record_made(connection, run, made)
-    return made
+    there = [(name, was, now[name]) for name, was in then.items() if name in now]
+    retyped = {name for name, was, text in there if _type(name, was) != _type(name, text)}
+    follow = retyped | {json.loads(then[name])["of"] for name in retyped}
+    objects = dict(now)
+    for name, was in then.items():
+        text = now.get(name)
+        if text is None:
+            objects[name] = was
+        elif text not in (was, _validated(was)):
+            if name.startswith(_FOLLOWING) and _belongs(was, follow):
+                continue
+            old, new = json.loads(was), json.loads(text)
+            asked = old.keys() - new.keys() if name in retyped else old.keys() | new.keys() if whole else old
+            others = {key: old.get(key) for key in asked if key not in _ignored(name)}
+            objects[name] = text_of({key: fact for key, fact in (new | others).items() if fact is not None})
+    return objects
+
+
+def _type(name: str, text: str) -> object:
+    return json.loads(text)["type"] if name.startswith("column ") else None
 
 
 def changed_since(

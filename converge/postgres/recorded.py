@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -91,6 +91,16 @@ def record_there(connection: psycopg.Connection[Any], run: int, objects: Mapping
         f"WHERE run_id = %s AND NOT {BEGUN.format(run='plan.run_id')}",
         (json.dumps(list(objects)), run),
     )
+
+
+def keep_there(connection: psycopg.Connection[Any], run: int, names: Collection[str]) -> None:
+    """Adds names of objects that others have made."""
+    there = objects_there(connection, run)
+    if not there.issuperset(names):
+        connection.execute(
+            "UPDATE converge.plan SET there = %s::json WHERE run_id = %s",
+            (json.dumps(sorted({*there, *names})), run),
+        )
 
 
 def objects_there(connection: psycopg.Connection[Any], run: int) -> set[str]:

@@ -17,7 +17,6 @@ from converge.model.extent import Range
 from converge.model.finding import Finding
 from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
-from converge.model.recorded import Made
 from converge.model.recovery import Approve
 from converge.model.result import Result
 from converge.model.words import counted, said
@@ -29,7 +28,7 @@ from converge.postgres.catalog import shape_now
 from converge.postgres.following import note_start
 from converge.postgres.history import missing_tables
 from converge.postgres.ledger import Ledger
-from converge.postgres.made import Interference, changed_since, interference, record_schema
+from converge.postgres.made import Record, changed_since
 from converge.postgres.next_values import record_next_values, set_next_values
 from converge.postgres.recorded import record_there
 from converge.postgres.saved import has_kept, kept_table, saved_table
@@ -108,8 +107,8 @@ class Run:
         """Source tables that `sync` or `follow` have given the run when it had finished. They fill them, and
         may have been stopped before."""
         common = job.options.common
-        self.others: Interference | None = None
-        """What others have done to the schema that the run makes; None before the run has looked."""
+        self._record: Record | None = None
+        """Of the schema that is made; None before the run has looked at what is there."""
         self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
         self.throttle = Throttle(common.limits, prepared.source, job.emit, ledger.paused)
 
@@ -153,24 +152,31 @@ class Run:
             self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
         now = shape_now(self.postgres, self.plan.schema)
         record_there(self.postgres, self.ledger.run_id, now)
-        self.others = interference(self.postgres, self.ledger.run_id, now, len(self.ledger.steps()))
+        steps = len(self.ledger.steps())
+        self._record = Record(self.postgres, self.plan, self.ledger.run_id, now, steps)
 
-    def record(self, ledger: Ledger, loaded: Mapping[str, str] | None = None) -> Made:
-        """Keeps what is made so far, so that a later attempt sees what others have changed since."""
-        assert self.others is not None
-        steps = len(ledger.steps())
-        return record_schema(ledger.connection, self.plan, ledger.run_id, steps, loaded, self.others)
+    def keep(self, ledger: Ledger, *, own: bool = False) -> None:
+        """Keeps what is made so far, to see what others change; a load does so in the end alone."""
+        if self._record is not None and self.plan.mode == "create":
+            self._record.keep(ledger.connection, len(ledger.steps()), own=own)
+
+    def _hooks(self, builder: Builder, phase: Phase) -> None:
+        """They may drop or alter what the plan has made, or an earlier hook: that is no change by others."""
+        if builder.count(phase):
+            self.keep(self.ledger)
+            builder.in_order(phase)
+            self.keep(self.ledger, own=True)
 
     def all(self, workers: Workers) -> None:
         """All phases after the plan."""
         job, result, existing = self.job, self.result, self.prepared.inputs.evidence.existing
         loaded = existing.shape_after({one.sql for one in self.plan.statements}) if existing else None
         with Builder(self.plan, self.ledger, job.target, job.options.common.jobs, self.emit) as builder:
-            making: tuple[Phase, ...] = ("shared", "create", "view", "after create")
-            with phase(result, self.emit, "create", builder.count(*making)):
+            making: tuple[Phase, ...] = ("shared", "create", "view")
+            with phase(result, self.emit, "create", builder.count(*making, "after create")):
                 builder.in_order(*making)
-                if loaded is None:
-                    self.record(self.ledger)
+                self._hooks(builder, "after create")
+                self.keep(self.ledger)
                 ranges = self._ranges()
             workers.connect(job.source, job.target, **self.settings)
             workers.throttle = self.throttle
@@ -183,11 +189,10 @@ class Run:
             self._load(workers, builder, now, earlier)
             if count := builder.count("after copy"):
                 with phase(result, self.emit, "after copy", count):
-                    builder.in_order("after copy")
+                    self._hooks(builder, "after copy")
             with phase(result, self.emit, "index", builder.pending()):
                 builder.finish()
-                if loaded is None:
-                    self.record(self.ledger)
+                self.keep(self.ledger)
             with phase(
                 result,
                 self.emit,
@@ -205,8 +210,9 @@ class Run:
                         self.postgres, self.ledger.run_id, self.plan, self.numbers, self.counters
                     )
                 set_next_values(self.postgres, self.plan, self.numbers, self.counters)
-                builder.in_order("after finish")
-                made = self.record(self.ledger, loaded)
+                self._hooks(builder, "after finish")
+                assert self._record is not None
+                made = self._record.keep(self.postgres, len(self.ledger.steps()), loaded, numbers=True)
             result.findings += builder.findings + self.throttle.findings()
             self._require_all_done()
         result.rejects = self.ledger.rejects()

@@ -227,9 +227,9 @@ class _Attempt:
             last = Ledger(connection, ledger.run_id)
             if last.state() == "running":
                 job.result.rejects = last.rejects()
-                if self.run is not None and self.run.others is not None and self.run.plan.mode == "create":
-                    self.run.record(last)
                 last.end(state, job.result.to_json())
+                if self.run is not None:
+                    self.run.keep(last)
 
     def _prepare(self, stack: ExitStack) -> Run:
         job, options = self.job, self.job.options
