@@ -280,6 +280,27 @@ def test_a_report_while_one_has_not_begun(project: Project) -> None:
     assert "no converge run found in " in text and "# shop: converge migrate: verified" in text
 
 
+def test_a_run_without_a_report_is_not_ready(project: Project) -> None:
+    """Of several databases, the state of a run that was killed is said, and that there was no verify."""
+    assert project.run("migrate").code == 0
+    for state, verdict in ("running", "interrupted"), ("failed", "failed"), ("recovered", "ready"):
+        postgres(project.targets[1], f"UPDATE converge.run SET state = '{state}', report = NULL")
+        ran = project.run("report", "-o", "r.md", "-o", "r.xml", "--json")
+        assert ran.code == 0, ran.err
+        assert [one["verdict"] for one in ran.json["databases"]] == ["verified", verdict]
+        text = (project.folder / "r.md").read_text()
+        words = f"run 1 is {verdict if state == 'running' else state} and has no report yet"
+        assert words in text and "nothing was written" not in text, text
+        failures = ElementTree.parse(project.folder / "r.xml").getroot().get("failures")
+        assert (failures == "0") == (verdict == "ready")
+    postgres(project.targets[1], "UPDATE converge.run SET state = 'finished'")
+    assert project.run("verify", "--database", "shop").code == 0
+    ran = project.run("report", "--verify", "-o", "r.md", "--json")
+    assert [one["verdict"] for one in ran.json["databases"]] == ["verified", "migrated"], ran.err
+    text = (project.folder / "r.md").read_text()
+    assert "run 1 was not verified again" in text and "nothing was written" not in text, text
+
+
 def test_rejects_of_several(project: Project) -> None:
     """Rows that a target refuses are named with their database; a resumed run tries them again."""
     trigger = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 
 import click
 
@@ -15,14 +15,16 @@ from converge.errors import UsageError, first_of
 from converge.merge.compare import ANEW, stale
 from converge.model.documents import head, together
 from converge.model.event import Sink
-from converge.model.finding import Finding
-from converge.model.result import Named, Result, Results
+from converge.model.finding import Finding, Severity
+from converge.model.result import Named, Result, Results, Verdict
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, last_verification, other_schema, result_of
-from converge.run.connections import explained, result_or_error
+from converge.run.connections import explained
 from converge.settings.addresses import Chosen, Where, databases, with_merged
 
 _SHOWN = 20
+_WITHOUT_REPORT: dict[str, Verdict] = {"finished": "migrated", "failed": "failed", "recovered": "ready"}
+"""What runs in these states have come to; all others are not at their end."""
 
 
 @click.command("report")
@@ -47,26 +49,38 @@ def command(where: Where, paths: tuple[str, ...], verify: bool, as_json: bool, e
     merges = merges_of(chosen)
     each, runs = [], []
     for one in with_merged(chosen):
-        found, error = result_or_error(partial(_last, one, merges.get(one, ()), verify=verify))
-        if error is not None and (one.entry is None or not isinstance(error, UsageError)):
-            raise error
-        # Of several databases, what has not run is in the report as planned only.
-        run, result = found or (None, Result(command, str(one.source), str(one.target), verdict="ready"))
-        if error is not None:
-            result.findings = [Finding(error.code, "note", "target", error.message, error.hint or "")]
+        found = _last(one, merges.get(one, ()), verify=verify)
+        run = None
+        if isinstance(found, _Missing):
+            if one.entry is None:
+                raise found.error
+            result = Result(command, str(one.source), str(one.target), verdict=found.verdict)
+            severity: Severity = "block" if result.exit_code else "note"
+            why = found.error
+            result.findings = [Finding(why.code, severity, "target", why.message, why.hint or "")]
+        else:
+            run, result = found
         each.append(Named(one.name, result))
         runs.append({"name": one.name, **head("report", result.verdict), "run": run})
     if not any(run["run"] for run in runs):
-        why = [f"{one.name}: {finding.message}" for one in each for finding in one.result.findings]
+        reasons = [f"{one.name}: {finding.message}" for one in each for finding in one.result.findings]
         message = "no database has a report yet"
-        raise UsageError(message, code=Code.U008, details=first_of(why, _SHOWN), hint="converge migrate")
+        raise UsageError(message, code=Code.U008, details=first_of(reasons, _SHOWN), hint="converge migrate")
     write_reports(Results(command, tuple(each)), paths)
     document = together("report", runs)
     return show(document | {"files": paths}, f"report    {', '.join(paths)}", as_json=as_json)
 
 
-def _last(one: Chosen, shards: Sequence[Chosen], *, verify: bool) -> tuple[int, Result]:
-    """The last run's number, and its result or its last verify's. Raises UsageError while there is none."""
+@dataclass(frozen=True)
+class _Missing:
+    """Why a database has no report, and what is said of it beside those of others."""
+
+    verdict: Verdict
+    error: UsageError
+
+
+def _last(one: Chosen, shards: Sequence[Chosen], *, verify: bool) -> tuple[int, Result] | _Missing:
+    """The last run's number, and its result or its last verify's."""
     target, move = one.target, one.move
     with explained(target, target), connect(target) as connection:
         run = last_run(connection, move)
@@ -75,16 +89,17 @@ def _last(one: Chosen, shards: Sequence[Chosen], *, verify: bool) -> tuple[int, 
         changed = stale(connection, *with_shards(one, shards)) if result and shards else ""
         missing = other_schema(connection, move) or f"no converge run found in {target}"
     if run is None:
-        raise UsageError(missing, code=Code.U008, hint="converge migrate")
-    if verify:
-        if later is None:
-            message = f"run {run['id']} was not verified again"
-            raise UsageError(message, code=Code.U111, hint="converge verify")
+        return _Missing("ready", UsageError(missing, code=Code.U008, hint="converge migrate"))
+    if later is not None:
         return run["id"], Result.from_json(later["report"])
+    verdict = _WITHOUT_REPORT.get(run["state"], "interrupted")
+    if verify:
+        message = f"run {run['id']} was not verified again"
+        return _Missing(verdict, UsageError(message, code=Code.U111, hint="converge verify"))
     if result is None:
         message = f"run {run['id']} is {run['state']} and has no report yet"
         hint = "converge status; when its process is gone: converge migrate --resume"
-        raise UsageError(message, code=Code.U009, hint=hint)
+        return _Missing(verdict, UsageError(message, code=Code.U009, hint=hint))
     if changed:
         message = f"the merged schema is out of date: {changed}"
         result.findings.append(Finding(Code.V126, "block", one.name, message, ANEW))

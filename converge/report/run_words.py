@@ -60,6 +60,8 @@ def verdict_words(result: Result) -> str:
 
 
 def _outcome_words(result: Result) -> str:
+    if unreported := [one.message for one in result.findings if one.code in (Code.U009, Code.U111)]:
+        return unreported[0]
     if result.verdict in ("migrated", "ready"):
         # What `follow` and `cutover` have come to.
         for one in result.findings:
