@@ -12,20 +12,32 @@ from hypothesis import strategies as st
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.catalog import Column
+from converge.model.check import CheckResult
 from converge.model.endpoint import parse
 from converge.model.finding import Finding
+from converge.model.plan import Outcome
 from converge.model.quote import Namespace, fit, mysql_members
-from converge.model.result import Difference, Named, NotCompared, Result, Results, TableResult, Verdict
+from converge.model.result import (
+    Difference,
+    Named,
+    NotCompared,
+    Result,
+    Results,
+    TableResult,
+    Verdict,
+    ViewResult,
+)
 from converge.mysql.connect import connect as from_source
 from converge.planner.load.constraints import on_source
 from converge.planner.rows import TargetValue
 from converge.postgres.connect import connect as to_target
 from converge.postgres.copy import encode
+from converge.report.document import Grid, Mark
 from converge.report.errors import error_json, error_text
 from converge.report.markdown import to_markdown
 from converge.report.run import run_document
 from converge.report.run_text import run_text
-from converge.report.several import results_text
+from converge.report.several import results_document, results_text
 from converge.report.words import visible
 from converge.run.relation import window
 from converge.types import Value
@@ -180,6 +192,25 @@ def test_each_command_says_in_its_own_words_what_is_ready() -> None:
     assert said("migrate", "ready").startswith("verdict   ready to migrate: ")
     assert said("sync", "verified").endswith("all of 2 databases · 0 objects not migrated · 0 losses")
     assert said("migrate", "blocked").endswith(" · without a plan, so not counted: a, b")
+
+
+def test_what_was_not_compared_is_in_the_verdict_of_several() -> None:
+    whole, part = (Result("verify", "s", "t", verdict="verified") for _ in range(2))
+    part.not_compared = [NotCompared("column", "a.b", "left out"), NotCompared("table", "c", "left out")]
+    part.not_migrated = [Outcome("table", "c", "not migrated", "", "left out")]
+    part.views = [ViewResult("view", "v", "v", "not compared", "it differs each time")]
+    part.checks = [CheckResult("c", "skipped", "")]
+    for each in (Named("a", whole), Named("b", part)), (Named("", part),):
+        results = Results("verify", each)
+        words = "1 column, 1 view not compared · 1 check skipped · 1 object not migrated · 0 losses"
+        assert words in results_text(results).splitlines()[0]
+        assert results_document(results).verdict.tone == "warn"
+    part.not_migrated, part.views, part.checks = [], [], []
+    several = results_document(Results("verify", (Named("a", whole), Named("b", part))))
+    assert several.verdict.tone == "warn"
+    (overview,) = next(one for one in several.sections if one.id == "databases").blocks
+    assert isinstance(overview, Grid)
+    assert [row[1] for row in overview.rows] == [Mark("verified", "good"), Mark("verified", "warn")]
 
 
 def test_a_difference_of_long_values_shows_where_they_begin_to_differ() -> None:

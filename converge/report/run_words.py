@@ -49,14 +49,21 @@ def verdict_words(result: Result) -> str:
         words = f"cut over at {result.cut_over}, {words}"
     if result.verdict in ("blocked", "failed", "interrupted"):
         return words
-    kinds = Counter[str](one.kind for one in result.left_uncompared)
-    kinds.update(one.kind for one in result.views if one.state == "not compared")
-    listed = ", ".join(counted(kinds[kind], kind, more) for kind, more in _KINDS.items() if kinds[kind])
-    skipped = f" · {listed} not compared" if listed else ""
+    skipped = uncompared_words([result])
     if result.command == "cutover" and (changed := _of_schema(result).total()):
         # Of the rows is the verdict.
         skipped = f" · {_CHANGED.format(counted(changed, 'object'))}{skipped}"
     return f"{words}{skipped} · {missing_words(len(result.not_migrated), result.losses)}"
+
+
+def uncompared_words(results: Sequence[Result]) -> str:
+    """`` · 1 column, 2 views not compared · 1 check skipped``; empty where all was."""
+    kinds = Counter[str](one.kind for result in results for one in result.left_uncompared)
+    kinds.update(one.kind for result in results for one in result.views if one.state == "not compared")
+    listed = ", ".join(counted(kinds[kind], kind, more) for kind, more in _KINDS.items() if kinds[kind])
+    checks = sum(one.state == "skipped" for result in results for one in result.checks)
+    skipped = f" · {counted(checks, 'check')} skipped" if checks else ""
+    return f" · {listed} not compared{skipped}" if listed else skipped
 
 
 def _outcome_words(result: Result) -> str:

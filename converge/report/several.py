@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from converge.model.documents import worst
-from converge.model.result import Results
+from converge.model.result import Result, Results
 from converge.model.words import counted
 from converge.report.document import Cell, Document, Grid, Mark, Verdict, facts, figure, grid, place, section
+from converge.report.document import worst as worst_tone
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.report.run import run_document
 from converge.report.run_cases import run_suites
 from converge.report.run_text import run_text
+from converge.report.run_words import run_verdict, uncompared_words
 from converge.report.text import to_text
 from converge.report.words import Tone, for_people, missing_words, one_line
 
@@ -46,31 +48,37 @@ def report_as(results: Results, path: str) -> str:
 
 def results_document(results: Results) -> Document:
     """A run's document, or one of several databases."""
-    return several_document(results.to_json(), [(one.name, run_document(one.result)) for one in results.each])
+    parts = [(one.name, run_document(one.result)) for one in results.each]
+    return several_document(results.to_json(), parts, [one.result for one in results.each])
 
 
 def results_text(results: Results, following: str = "") -> str:
     """The same for a terminal; `following` is the command that goes on."""
-    return several_text(
-        results.to_json(), [(one.name, run_text(one.result)) for one in results.each], [("next", following)]
-    )
+    texts = [(one.name, run_text(one.result)) for one in results.each]
+    return several_text(results.to_json(), texts, [("next", following)], [one.result for one in results.each])
 
 
 def several_text(
     document: Mapping[str, Any],
     texts: Sequence[tuple[str, str]],
     following: Sequence[tuple[str, str]] = (),
+    runs: Sequence[Result] = (),
 ) -> str:
-    """Each database's own text under its name, all in one table, what follows, and the verdict."""
+    """Each database's own text under its name, all in one table, what follows, and the verdict; of runs,
+    with what they did not compare."""
     if "databases" not in document:
         return texts[0][1]
     each = document["databases"]
     chapters = (f"{f'── {one_line(name)} '.ljust(60, '─')}\n{said}" for name, said in texts)
-    return to_text(_verdict(document["verdict"], each), *chapters, _overview(each), facts(*following))
+    verdict, overview = _verdict(document["verdict"], each, runs), _overview(each, runs)
+    return to_text(verdict, *chapters, overview, facts(*following))
 
 
-def several_document(document: Mapping[str, Any], parts: Sequence[tuple[str, Document]]) -> Document:
-    """All databases in one table, then each one's document, by name."""
+def several_document(
+    document: Mapping[str, Any], parts: Sequence[tuple[str, Document]], runs: Sequence[Result] = ()
+) -> Document:
+    """All databases in one table, then each one's document, by name; of runs, with what they did not
+    compare."""
     if "databases" not in document:
         return parts[0][1]
     each = document["databases"]
@@ -82,28 +90,28 @@ def several_document(document: Mapping[str, Any], parts: Sequence[tuple[str, Doc
         document["command"],
         f"{counted(len(each), 'database')}: {', '.join(one['name'] for one in each)}",
         tuple(part.about[0] for _, part in parts[:1]),
-        _verdict(document["verdict"], each),
+        _verdict(document["verdict"], each, runs),
         (figure(len(each), "database"), *[figure(tables, "table")] * bool(tables)),
         (section("stopped", "What stopped them", stopped, tone="bad"),
-         section("databases", "Databases", _overview(each))),
+         section("databases", "Databases", _overview(each, runs))),
         tuple(parts),
     )  # fmt: skip
 
 
-def _verdict(word: str, each: Sequence[Mapping[str, Any]]) -> Verdict:
-    """The worst verdict, how many have it and which, and what all targets together lack."""
+def _verdict(word: str, each: Sequence[Mapping[str, Any]], runs: Sequence[Result]) -> Verdict:
+    """The worst verdict, how many have it and which, what was not compared, and what all targets lack."""
     names = [one["name"] for one in each if one["verdict"] == worst(each)["verdict"]]
-    words, tone = f"{len(names):,} of {counted(len(each), 'database')}: {', '.join(names)}", _tone(word)
+    words = f"{len(names):,} of {counted(len(each), 'database')}: {', '.join(names)}"
     if len(names) == len(each):
         words = f"all of {counted(len(each), 'database')}" if len(each) > 1 else names[0]
+    words += uncompared_words(runs)
     if any("losses" in one for one in each):
         not_migrated = sum(len(one.get("not_migrated", ())) for one in each)
         losses = sum(one.get("losses", 0) for one in each)
         words = f"{words} · {missing_words(not_migrated, losses)}"
-        tone = "warn" if tone == "good" and (not_migrated or losses) else tone
         if unplanned := [one["name"] for one in each if not _is_planned(one)]:
             words += f" · without a plan, so not counted: {', '.join(unplanned)}"
-    return Verdict(for_people(word, each[0]["command"]), words, tone)
+    return Verdict(for_people(word, each[0]["command"]), words, worst_tone(_tones(each, runs)))
 
 
 def _is_planned(one: Mapping[str, Any]) -> bool:
@@ -117,17 +125,14 @@ def _tables(one: Mapping[str, Any]) -> int:
     return len(one.get("tables", ())) or one.get("source", {}).get("tables", 0)
 
 
-def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
+def _overview(each: Sequence[Mapping[str, Any]], runs: Sequence[Result]) -> Grid:
     def url(one: Mapping[str, Any], side: str) -> str:
         return place(one.get(side, {}).get("url", ""))
 
-    def row(one: Mapping[str, Any]) -> Sequence[Cell]:
+    def row(one: Mapping[str, Any], tone: Tone) -> Sequence[Cell]:
         found = (_blockers(one), range(one.get("losses", 0)), one.get("not_migrated", ()))
         tables = f"{_tables(one):,}" if _tables(one) else ""
         counts = (f"{len(listed):,}" if listed else "" for listed in found)
-        tone = _tone(one["verdict"])
-        if tone == "good" and (one.get("losses") or one.get("not_migrated")):
-            tone = "warn"
         verdict = Mark(for_people(one["verdict"], one["command"]), tone)
         return (one["name"], verdict, url(one, "source"), url(one, "target"), tables, *counts)
 
@@ -137,12 +142,19 @@ def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
             ("database", "name"), ("verdict", "words"), ("source", "name"), ("target", "name"),
             ("tables", "number"), ("blockers", "number"), ("losses", "number"), ("not migrated", "number"),
         ),
-        map(row, each),
+        map(row, each, _tones(each, runs)),
     )  # fmt: skip
 
 
-def _tone(verdict: str) -> Tone:
-    return "good" if verdict in _GOOD else "bad" if verdict in _BAD else "warn"
+def _tones(each: Sequence[Mapping[str, Any]], runs: Sequence[Result]) -> list[Tone]:
+    """Of each database's verdict: its own where it is a run's."""
+    return [run_verdict(one).tone for one in runs] or [*map(_tone, each)]
+
+
+def _tone(one: Mapping[str, Any]) -> Tone:
+    if one["verdict"] in _GOOD:
+        return "warn" if one.get("losses") or one.get("not_migrated") else "good"
+    return "bad" if one["verdict"] in _BAD else "warn"
 
 
 def _blockers(one: Mapping[str, Any]) -> list[Mapping[str, Any]]:
