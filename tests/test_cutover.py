@@ -203,6 +203,41 @@ def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str], tmp_pat
     assert follow(pair).code == 1
 
 
+def test_what_differs_while_followed_is_in_the_ledger(databases: tuple[str, str], tmp_path: Path) -> None:
+    """`status` and `report` say so, until a comparison of all rows or a cutover finds all equal."""
+    source, target = migrated(
+        databases,
+        "CREATE TABLE a (id INT PRIMARY KEY, v INT); INSERT INTO a VALUES (1, 1);"
+        "CREATE TABLE b (id INT PRIMARY KEY); CREATE VIEW doubled AS SELECT id, v * 2 AS twice FROM a",
+    )
+    ends = ("--source", source, "--target", target)
+    file = tmp_path / "report.json"
+
+    def said() -> tuple[str, str, str]:
+        shown = converge("status", "--target", target, "--json").json
+        assert converge("report", "--target", target, "-o", str(file)).code == 0
+        report = json.loads(file.read_text("utf-8"))
+        return shown["verdict"], report["verdict"], (shown["run"]["verification"] or {"level": ""})["level"]
+
+    assert said() == ("verified", "verified", "")
+    postgres(target, "UPDATE a SET v = 2")
+    assert follow((source, target), "--prove-share", "1", "--interval", "20").code == 1
+    assert said() == ("differs", "differs", "full, 1 of 2 tables")
+    assert converge("report", "--target", target, "--verify", "-o", str(file)).code == 0
+    assert json.loads(file.read_text("utf-8"))["differences"][0]["key"] == "id=1"
+    postgres(target, "UPDATE a SET v = 1")
+    assert converge("verify", *ends).code == 0
+    assert said() == ("verified", "verified", "full")
+    postgres(target, "CREATE OR REPLACE VIEW doubled AS SELECT id, (v * 3)::bigint AS twice FROM a")
+    ran = converge("cutover", *ends, "--dry-run", "--json")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    assert said() == ("differs", "differs", "full")
+    postgres(target, "CREATE OR REPLACE VIEW doubled AS SELECT id, (v * 2)::bigint AS twice FROM a")
+    ran = converge("cutover", *ends, "--stop", "true", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert said() == ("verified", "verified", "full")
+
+
 def test_a_commit_between_the_stop_and_the_last_epoch_ends_the_window(
     databases: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,7 +200,7 @@ def test_the_report_of_a_run_is_not_better_than_what_was_found_later(
     failed = [name for name, case in cases.items() if case.find("failure") is not None]
     assert failed == ["shop.converge", "shop.converge.findings.V117"]
     page = (tmp_path / "run.html").read_text()
-    assert "A later verify has found differences" in page and "no row differs" not in page
+    assert "A later comparison has found differences" in page and "no row differs" not in page
     resumed = run("migrate", "--resume", "--json")
     assert (resumed.code, resumed.json["verdict"]) == (1, "differs"), resumed.err
     assert run("verify", "--repair", "--yes").code == 0

@@ -17,7 +17,7 @@ from converge.codes import Code
 from converge.errors import BlockedError
 from converge.following.afterwards import compared_tables, cut_over, finish, finished, require_all_runs
 from converge.following.epoch import Epoch
-from converge.following.follow import Open, note_unequal, opened
+from converge.following.follow import Open, note_unequal, opened, record
 from converge.following.window import (
     MOST_NAMED,
     PREPARE,
@@ -139,9 +139,12 @@ class _Cutover:
                 found = open_.proof.step(epoch, _PROOF_SECONDS)
                 if found is not None:
                     note_unequal(self.result, found)
+                    record(open_, self.result, found)
                     return
                 if open_.proof.missing <= open_.proof.moving:
                     self._prove_computed()
+                    if self.result.verdict == "differs":
+                        record(open_, self.result)
                     return
 
     def _prove_computed(self) -> None:

@@ -29,7 +29,7 @@ from converge.mysql.log import in_flight, log_position
 from converge.mysql.query import fetch
 from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following, require_not_cut_over
-from converge.postgres.history import last_verification, report_of
+from converge.postgres.history import last_verification, record_verification, report_of
 from converge.postgres.ledger import upgrade
 from converge.postgres.lock import LEAVING_SECONDS, lock
 from converge.postgres.made import note_validated
@@ -202,6 +202,7 @@ def follow(
                     _note(result, epoch, open_)
                     if unequal is not None:
                         note_unequal(result, unequal)
+                        record(open_, result, unequal)
                         return
             return
         except ConvergeError as error:
@@ -245,6 +246,16 @@ def note_unequal(result: Result, unequal: Result) -> None:
     if table not in result.tables:
         result.tables.append(table)
     result.verdict, result.differences = "differs", unequal.differences
+
+
+def record(open_: Open, result: Result, unequal: Result | None = None) -> None:
+    """Enters in the ledger what all rows, or those of an unequal table, have come to."""
+    there, tables = open_.prepared.target, len(open_.prepared.plan.tables)
+    assert there is not None
+    names = [one.source for one in unequal.tables] if unequal else []
+    partly = f", {len(names)} of {counted(tables, 'table')}" if 0 < len(names) < tables else ""
+    # It is of the run's own plan and source, as no other is followed.
+    record_verification(there, open_.run.id, f"full{partly}", result.to_json() | {"of_run": True}, names)
 
 
 class _Told:

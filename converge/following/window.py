@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pymysql.connections import Connection
@@ -15,7 +15,7 @@ from converge.codes import Code
 from converge.errors import BlockedError
 from converge.following.afterwards import compared_tables
 from converge.following.epoch import TRIES, Epoch
-from converge.following.follow import Open
+from converge.following.follow import Open, record
 from converge.model.arguments import Checked
 from converge.model.event import Said, Sink
 from converge.model.finding import Finding
@@ -188,8 +188,10 @@ class Closing:
             "window_seconds": round(took, 1),
             "seconds": self.seconds,
         }
-        note_certificate(there, self.open_.run.id, certificate)
         self.result.tables = compared_tables(self.open_.prepared.plan, self.open_.proof.tables())
+        with there.transaction():
+            note_certificate(there, self.open_.run.id, certificate)
+            record(self.open_, replace(self.result, cut_over=str(certificate["at"])))
         self.result.cut_over = str(certificate["at"])
         if not rollback_prepared(self.open_):
             self.result.next_command = PREPARE

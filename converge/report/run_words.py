@@ -105,7 +105,7 @@ def _differs_words(result: Result) -> Iterator[str]:
     if unfinished:
         yield "the run did not finish"
     if codes.pop(Code.V117, 0):
-        yield "a later verify has found differences"
+        yield "a later comparison has found differences"
     if result.rejects:
         yield f"the target refused {counted(len(result.rejects), 'row')}, which were left out"
         if _only_rejects(result):
