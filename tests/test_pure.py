@@ -180,6 +180,27 @@ def test_a_count_is_never_reported_as_verified() -> None:
     assert "<x>" not in to_markdown(run_document(result))
 
 
+def test_rows_that_were_only_counted_are_not_said_to_be_compared() -> None:
+    result = Result("verify", "s", "t", verdict="differs")
+    result.tables = [
+        TableResult("a", "public.a", rows_source=10, rows_target=10),
+        TableResult("b", "public.b", rows_source=3, rows_target=2),
+    ]
+    text = to_markdown(run_document(result))
+    assert "no row differs" not in text.lower() and "13 rows counted" in text, text
+    result.tables[1].rows_target = 3
+    result.verdict = "migrated"
+    text = to_markdown(run_document(result))
+    assert "no values were compared" in text.lower() and "13 rows counted" in text, text
+    # A check failed.
+    result.verdict = "differs"
+    assert "no row differs" not in to_markdown(run_document(result)).lower()
+    for table in result.tables:
+        table.verified = True
+    text = to_markdown(run_document(result)).lower()
+    assert "no row differs" in text and "13 rows compared" in text, text
+
+
 def test_each_command_says_in_its_own_words_what_is_ready() -> None:
     def said(command: str, verdict: Verdict) -> str:
         table = TableResult("t", "public.t", rows_source=3, rows_target=3)

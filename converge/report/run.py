@@ -103,9 +103,13 @@ def run_document(result: Result) -> Document:
     if only_checks(result):
         words = "Find out why the check fails, then verify again."
     own = [one for one in result.findings if one.code not in OF_CHECKS]
-    nothing = "no row differs" if result.verdict in ("verified", "differs") else "no values were compared"
+    nothing = "no values were compared"
+    if result.verdict in ("verified", "differs") and all(one.verified for one in result.tables):
+        nothing = "no row differs"
+    elif any(one.verified or equality(result, one).tone == "bad" for one in result.tables):
+        nothing = ""
     if any(one.code == Code.V117 and one.severity == "block" for one in result.findings):
-        nothing = "the report of the later verify has the rows that differ"
+        nothing = "the report of the later comparison has the rows that differ"
     work, absent, *rest = work_sections(own, result.not_migrated)
     versions = f"MySQL {result.source_version} → PostgreSQL {result.target_version}"
     return Document(
@@ -217,11 +221,12 @@ def _figures(result: Result) -> tuple[tuple[Cell, str], ...]:
     tables = result.tables
     copied = any(one.rows_read is not None for one in tables)
     rows = sum((one.rows_written if copied else one.rows_source) or 0 for one in tables)
+    # A comparison of their numbers has looked at no row.
+    compared = any(one.verified or one.unequal for one in tables)
+    did = "written" if copied else "compared" if compared else "counted"
     figures: list[tuple[Cell, str]] = [
         figure(len(tables), "table"),
-        figure(rows, "row written", "rows written")
-        if copied
-        else figure(rows, "row compared", "rows compared"),
+        figure(rows, f"row {did}", f"rows {did}"),
     ]
     if copied:
         figures.append((size(sum(one.bytes for one in tables)), "copied"))
