@@ -198,6 +198,19 @@ def test_a_full_stdout(small: str, target: str) -> None:
     assert postgres(target, "SELECT state FROM converge.run") == [("finished",)]
 
 
+def test_a_full_disk_under_the_log(small: str, target: str, tmp_path: Path) -> None:
+    """Lines that have no room are left out; how the command ends does not depend on them."""
+    with Path("/dev/full").open("w") as full:
+        metrics = ("--metrics-file", str(tmp_path / "m.prom"), "--events", "/dev/full")
+        process = begun(small, target, "--json", *metrics, stdout=subprocess.PIPE, stderr=full)
+        out, _ = process.communicate(timeout=60)
+        assert (process.returncode, json.loads(out)["verdict"]) == (0, "verified"), out
+        process = begun(small, target, "--json", stdout=subprocess.PIPE, stderr=full)
+        out, _ = process.communicate(timeout=60)
+        assert (process.returncode, json.loads(out)["verdict"]) == (3, "blocked"), out
+    assert postgres(target, "SELECT state FROM converge.run") == [("finished",)]
+
+
 def test_readers_that_leave(small: str, target: str) -> None:
     """`converge migrate 2>&1 | head -0` does all of its work."""
     ours, theirs = os.pipe()

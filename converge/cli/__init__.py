@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import traceback
-from contextlib import suppress
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -22,14 +21,12 @@ from click.shell_completion import CompletionItem
 from converge import __version__
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError, did_you_mean, stopped
-from converge.report.errors import error_json, error_text, without_passwords
+from converge.report.errors import NO_ROOM, error_json, error_text, say, without_passwords
 from converge.report.text import TO_PASTE
 from converge.report.words import visible
 from converge.signals import Stopping
 
 _BUG = 70
-# What a full disk, a quota or a limit says to a writer, and a terminal that is gone.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = (
     "init", "doctor", "plan", "explain", "migrate", "worker", "pause", "continue", "sync", "follow",
     "cutover", "verify", "rollback", "status", "recover", "report", "migrations", "backfill", "audit",
@@ -172,7 +169,7 @@ def _run(arguments: list[str], stopping: Stopping) -> int:
         stopping.end()
         said = io.StringIO()
         error.show(said)
-        _tell(visible(without_passwords(said.getvalue().rstrip())))
+        say(visible(without_passwords(said.getvalue().rstrip())))
         context = getattr(error, "ctx", None)
         hint = f"{context.command_path} --help" if context else None
         wrong = UsageError(without_passwords(error.format_message()), code=Code.U000, hint=hint)
@@ -187,11 +184,11 @@ def _run(arguments: list[str], stopping: Stopping) -> int:
         return 1
     except OSError as error:
         stopping.end()
-        if error.errno not in _NO_ROOM:
+        if error.errno not in (*NO_ROOM, errno.EIO):  # a terminal that is gone
             return _bug()
         _abandon(sys.stdout.fileno())
         hint = "of a finished run, `converge report -o FILE` writes the report again"
-        _tell(f"error[{Code.U012}]: the result cannot be printed: {error.strerror}\n  hint   {hint}")
+        say(f"error[{Code.U012}]: the result cannot be printed: {error.strerror}\n  hint   {hint}")
         return 1
     except Exception:  # noqa: BLE001 - a bug of ours: said as one, with its own exit code
         if stopping.asked():
@@ -203,13 +200,13 @@ def _run(arguments: list[str], stopping: Stopping) -> int:
 
 def _said(error: ConvergeError, arguments: list[str]) -> int:
     _tell_as_json(error, arguments)
-    _tell(error_text(error))
+    say(error_text(error))
     return error.exit_code
 
 
 def _bug() -> int:
-    _tell(visible(without_passwords(traceback.format_exc())))
-    _tell(f"error[{Code.B001}]: this is a bug in converge; what was committed stays, on both servers")
+    say(visible(without_passwords(traceback.format_exc())))
+    say(f"error[{Code.B001}]: this is a bug in converge; what was committed stays, on both servers")
     return _BUG
 
 
@@ -220,12 +217,6 @@ def _tell_as_json(error: ConvergeError, arguments: list[str]) -> None:
             click.echo(error_json(error, command))
         except OSError:
             _abandon(sys.stdout.fileno())
-
-
-def _tell(text: str) -> None:
-    """Writes to stderr, if anybody is left to read it."""
-    with suppress(BrokenPipeError):
-        click.echo(text, err=True)
 
 
 def _abandon(stream: int) -> None:

@@ -16,7 +16,7 @@ from converge.cli.outputs import unwritable
 from converge.errors import ConvergeError, verdict_of
 from converge.model.documents import WORST_FIRST
 from converge.model.event import DatabaseEnded, Ended, Event, Sink
-from converge.report.errors import error_text
+from converge.report.errors import error_text, say
 from converge.report.export import Metrics, event_line
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -145,7 +145,7 @@ def _patience(path: str) -> Callable[[Callable[[], object]], None]:
             write()
         except OSError as error:
             if not told:
-                click.echo(error_text(unwritable(path, str(error.strerror))), err=True)
+                say(error_text(unwritable(path, str(error.strerror))))
             told.append(error)
 
     return attempt

@@ -7,15 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-import click
-
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.merge import Merge
 from converge.model.documents import together
 from converge.model.event import DatabaseStarted, Sink
 from converge.planner.inputs import Selection
-from converge.report.errors import error_document, error_text
+from converge.report.errors import error_document, error_text, say
 from converge.report.several import several_text
 from converge.run.connections import result_or_error
 from converge.run.options import Options
@@ -115,4 +113,4 @@ def look_at(
 def tell(name: str, error: ConvergeError) -> None:
     """Says an error of one database on stderr."""
     error.message = f"{name}: {error.message}"
-    click.echo(error_text(error), err=True)
+    say(error_text(error))

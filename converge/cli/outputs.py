@@ -17,7 +17,7 @@ from converge.errors import ConvergeError, UsageError
 from converge.model.event import DatabaseEnded, Sink
 from converge.model.result import Results
 from converge.report.document import Document
-from converge.report.errors import error_text
+from converge.report.errors import error_text, say
 from converge.report.markdown import to_markdown
 from converge.report.several import FORMS, report_as, results_text
 from converge.report.text import TO_PASTE
@@ -147,7 +147,7 @@ def told(write: Callable[[], None]) -> int:
     _, error = result_or_error(write)
     if error is None:
         return 0
-    click.echo(error_text(error), err=True)
+    say(error_text(error))
     return error.exit_code
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sys
 from typing import Any
@@ -13,6 +15,8 @@ from converge.model.endpoint import SECRET_OPTION, split_login
 from converge.report.text import TO_PASTE, Screen
 from converge.report.words import visible
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk, a quota or a limit says to a writer."""
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
 # A user may hold an @, too: Azure's are app@server.
 _PASSWORD = re.compile(r"(://[^:/\s]*:)\S*@")
@@ -34,6 +38,25 @@ def error_text(error: ConvergeError) -> str:
     parts = [part for first, hang, line in lines for part in screen.flow(visible(line), first, hang)]
     text = "\n".join([*parts, *screen.hint(error.hint or "", "  hint   ")])
     return text.replace(label, screen.paint(label, "bad", bold=True), 1)
+
+
+def say(text: str) -> None:
+    """Writes lines to stderr; whether anybody can read them decides nothing.
+
+    What has no room is left out, as on a full disk; a reader or terminal that is gone gets no more.
+    """
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError as error:
+        stream = sys.stderr.fileno()
+        disk, nowhere = os.dup(stream), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream)
+        # Python would write what is left in its buffer at its end, and exit with 120 (`Py_FinalizeEx`).
+        sys.stderr.flush()
+        if error.errno in NO_ROOM:
+            os.dup2(disk, stream)
+        os.close(disk)
+        os.close(nowhere)
 
 
 def without_passwords(text: str) -> str:

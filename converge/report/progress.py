@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ from converge.model.event import (
     TableSize,
 )
 from converge.model.words import counted
+from converge.report.errors import say
 from converge.report.words import one_line, seconds, size, visible
 
 _COPY_BAR = "{l_bar}{bar}| {n_fmt}B/{total_fmt}B [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
@@ -63,11 +63,7 @@ class Lines:
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()
-        try:
-            print(self._prefix + text, file=sys.stderr, flush=True)
-        except BrokenPipeError:
-            # Nobody reads the progress any more; that is no reason to end the run.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        say(self._prefix + text)
 
 
 class Bars(ExitStack):
