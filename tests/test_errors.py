@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -343,3 +345,17 @@ def test_two_columns_with_one_name(source: str, target: str, tmp_path: Path) -> 
 def test_only_an_entry_of_a_map_goes_into_one(hint: str, where: str) -> None:
     found = [Finding(Code.L005, "block", name, "no default", hint) for name in "ab"]
     assert blocked(found).hint == f"for the first of them{where}:\n{hint}"
+
+
+def test_characters_that_the_locale_lacks() -> None:
+    """They are escaped for people; SQL and other files are UTF-8 on stdout, too."""
+    sql = "from converge.cli.outputs import write_private; write_private('-', 'SELECT \u2026')"
+    for words, said in (
+        (("-m", "converge", "explain", "A006"), rb"\u2026"),
+        (("-c", sql), "SELECT …\n".encode()),
+    ):
+        shown = subprocess.run(
+            [sys.executable, *words],
+            capture_output=True, check=False, env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "latin-1"},
+        )  # fmt: skip
+        assert (shown.returncode, shown.stderr, said in shown.stdout) == (0, b"", True), shown

@@ -147,6 +147,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code; all errors end here."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does: a result must not end as a bug where the locale lacks one of its characters.
+        sys.stdout.reconfigure(errors="backslashreplace")
     stopping = Stopping()
     try:
         return _run(arguments, stopping)

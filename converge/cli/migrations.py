@@ -298,7 +298,7 @@ def _move(
         said = {"action": action, "target": {"url": str(target)}, "sql": text}
         click.echo(json.dumps(head("migrations", "planned") | said))
     else:
-        click.echo(visible(text) or "-- nothing to do", nl=not text)
+        click.echo((visible(text) or "-- nothing to do").encode(), nl=not text)
     return 0
 
 

@@ -97,7 +97,8 @@ def unwritable(path: str, why: str) -> UsageError:
 def write_private(path: str, text: str) -> None:
     """Writes a file that only its owner can read; ``-`` is stdout. Raises UsageError."""
     if path == "-":
-        click.echo(text)
+        # As files are, whatever the locale: an escape would be another value.
+        click.echo(text.encode(errors="backslashreplace"))
         return
     try:
         files.write_private(path, text)
