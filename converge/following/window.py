@@ -126,8 +126,9 @@ class Closing:
         if self.window_.stop:
             how: int | str
             try:
+                # What it says goes to stderr: stdout has the result.
                 how = subprocess.run(
-                    self.window_.stop, shell=True, timeout=self.window_.max_seconds
+                    self.window_.stop, shell=True, stdout=2, timeout=self.window_.max_seconds
                 ).returncode
             except subprocess.TimeoutExpired:
                 # Only the shell is killed: in a group of its own it could ask nothing on the terminal.
