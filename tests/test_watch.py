@@ -15,7 +15,7 @@ import pytest
 from jsonschema import validate
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
-from support import converge, mysql, postgres, relations
+from support import converge, migrated, mysql, postgres, relations
 from test_terminal import on_terminal
 
 from converge.model.endpoint import parse
@@ -193,3 +193,24 @@ def test_a_run_is_watched_until_it_ends(databases: tuple[str, str], reader: str)
     assert lines.result().out.count("run 2: running, create, paused") == 1
     for words in ("COPY aside.copied: 200.0 kB, 100,000 rows", "index of aside.part: waiting for writers"):
         assert words in screen.result().out and words not in lines.result().out
+
+
+def test_a_killed_run_is_not_running_beside_others(databases: tuple[str, str]) -> None:
+    source, target = migrated(databases, "CREATE TABLE t (id INT PRIMARY KEY)")
+    ends = ("--source", source, "--target", target)
+    killed = "UPDATE converge.run SET state = 'running', report = NULL, finished_at = NULL WHERE id = 1"
+    postgres(target, killed)
+    with psycopg.connect(target, application_name="converge follow 1 db-7") as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (0x434F4E56,))
+        shown = converge("status", "--target", target, "--json").json
+        assert (shown["verdict"], shown["run"]["at_work"]["command"]) == ("interrupted", "follow")
+        ran = converge("pause", "--target", target)
+        assert (ran.code, "at work is converge follow" in ran.err) == (2, True), ran.err
+    # Another run is at work then, or was.
+    ran = converge("migrate", *ends, "--schema", "other")
+    assert ran.code == 0, ran.err
+    assert postgres(target, "SELECT state FROM converge.run ORDER BY id") == [("interrupted",), ("finished",)]
+    # It had finished, and was resumed for its rejects.
+    postgres(target, "UPDATE converge.run SET state = 'running', report = '{}' WHERE id = 1")
+    assert converge("migrate", *ends, "--schema", "third").code == 0
+    assert {state for (state,) in postgres(target, "SELECT state FROM converge.run")} == {"finished"}

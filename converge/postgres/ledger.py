@@ -88,8 +88,17 @@ class Ledger:
         lock(connection, "migrate")
         end_leftovers(connection)
         if resume:
-            return cls(connection, _resume(connection, plan, again))
-        return cls(connection, _begin(connection, plan, evidence, clears))
+            run = _resume(connection, plan, again)
+        else:
+            run = _begin(connection, plan, evidence, clears)
+        # Those of others that were killed, and could not enter it: as `end` does.
+        connection.execute(
+            "UPDATE converge.run SET paused = false, finished_at = clock_timestamp(), "
+            "state = CASE WHEN report IS NULL THEN 'interrupted' ELSE 'finished' END "
+            "WHERE state = 'running' AND id <> %s",
+            (run,),
+        )
+        return cls(connection, run)
 
     def state(self) -> str:
         """As it is entered."""

@@ -27,8 +27,10 @@ ALIVE = (
 """Whether an attempt is still at work: its session holds the lock."""
 STATE = f"""CASE WHEN state <> 'running' OR EXISTS (
     SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-     WHERE l.locktype = 'advisory' AND l.objid = {_LOCK}) THEN state ELSE 'interrupted' END"""
-"""A run's state. One that nobody is at work for was killed, and could not enter that it was interrupted."""
+      JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.objid = {_LOCK}
+       AND starts_with(a.application_name, 'converge migrate ')) THEN state ELSE 'interrupted' END"""
+"""A run's state. One that nobody is at work for was killed, and could not enter that it was interrupted:
+another command that has the lock, as `follow`, is not at work for it."""
 BUILDER = "converge build"
 """application_name of the connections that carry out a run's statements."""
 
