@@ -262,6 +262,7 @@ def test_a_column_rule_and_another_schema(
     levels = {"loss": "lossy", "note": "note"}
     for fail_on, severity in levels.items():
         ran = converge("plan", *arguments, "--fail-on", fail_on)
+        assert ran.json["exit_code"] == ran.code
         found = {one["severity"] for one in ran.json["findings"]}
         assert (ran.code, severity in found) == ((1, True) if fail_on == "note" else (0, False)), ran.out
     ran = converge("migrate", *arguments)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from converge.cli.many import look_at
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.catalog import Column
 from converge.model.check import CheckResult
 from converge.model.endpoint import parse
+from converge.model.event import silent
 from converge.model.finding import Finding
 from converge.model.plan import Outcome
 from converge.model.quote import Namespace, fit, mysql_members
@@ -40,6 +43,8 @@ from converge.report.run_text import run_text
 from converge.report.several import results_document, results_text
 from converge.report.words import visible
 from converge.run.relation import window
+from converge.settings.addresses import Chosen
+from converge.settings.file import Database
 from converge.types import Value
 from converge.types.sql import as_bytes
 
@@ -232,6 +237,15 @@ def test_what_was_not_compared_is_in_the_verdict_of_several() -> None:
     (overview,) = next(one for one in several.sections if one.id == "databases").blocks
     assert isinstance(overview, Grid)
     assert [row[1] for row in overview.rows] == [Mark("verified", "good"), Mark("verified", "warn")]
+
+
+def test_a_message_of_a_server_cannot_command_a_terminal() -> None:
+    def look(_: Chosen) -> tuple[dict[str, Any], str]:
+        raise TargetError("no\x1b[2J\nway", code=Code.T005)
+
+    entry = Database(name="a")
+    _, text = look_at("status", [Chosen((None, None), entry)], look, silent)
+    assert "\x1b" not in text and "no␛[2J␊way" in text, text
 
 
 def test_a_difference_of_long_values_shows_where_they_begin_to_differ() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -15,12 +16,13 @@ import pytest
 from jsonschema import validate
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
-from support import converge, migrated, mysql, postgres, relations
+from support import begun, converge, migrated, mysql, postgres, relations
 from test_terminal import on_terminal
 
 from converge.model.endpoint import parse
 from converge.model.event import (
     CopyStarted,
+    DatabaseEnded,
     DatabaseStarted,
     PhaseEnded,
     PhaseStarted,
@@ -108,6 +110,12 @@ def test_metrics_tell_databases_apart_and_count_on_after_a_retry() -> None:
     assert seen["converge_rows_total", "a", "t"] == 2 and seen["converge_rows_total", "a", "empty"] == 0
     assert seen["converge_rows_total", 'b"', "t"] == 4 and seen["converge_bytes_total", 'b"', "t"] == 8
     assert seen["converge_phase_seconds", "a", "index"] == 0.5
+    # Of `migrate --follow` the last one.
+    for verdict in ("verified", "differs"):
+        metrics(DatabaseEnded('b"', verdict, 0, ()))
+    assert [key for key in samples(metrics.text()) if key[0] == "converge_verdict"] == [
+        ("converge_verdict", 'b"', "differs")
+    ]
     time.sleep(0.01)
     # A phase that is not over grows.
     assert samples(metrics.text())["converge_phase_seconds", 'b"', "copy"] > 0
@@ -214,3 +222,42 @@ def test_a_killed_run_is_not_running_beside_others(databases: tuple[str, str]) -
     postgres(target, "UPDATE converge.run SET state = 'running', report = '{}' WHERE id = 1")
     assert converge("migrate", *ends, "--schema", "third").code == 0
     assert {state for (state,) in postgres(target, "SELECT state FROM converge.run")} == {"finished"}
+
+
+def test_every_exit_code_is_that_of_the_command(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE note (id INT PRIMARY KEY)")
+    ends = ("--source", source, "--target", target)
+    log, report, metrics = tmp_path / "events", tmp_path / "run.json", tmp_path / "m.prom"
+    files = ("--events", str(log), "--report", str(report), "--metrics-file", str(metrics))
+    postgres(target, "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS "
+             "$$BEGIN RAISE 'no tables today'; END$$")  # fmt: skip
+    postgres(target, "CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('CREATE TABLE') "
+             "EXECUTE FUNCTION public.refuse()")  # fmt: skip
+    ran = converge("migrate", *ends, *files)
+    assert ran.code == 5, ran.err
+    codes = [one["exit_code"] for one in events(log) if "exit_code" in one]
+    assert (codes, json.loads(report.read_text("utf-8"))["exit_code"]) == ([5, 5], 5)
+    postgres(target, "DROP EVENT TRIGGER refuse")
+    full = (
+        "import converge.files\ndef full(path, text): raise OSError(28, 'No space left on device')\n"
+        "converge.files.write_private = full\nfrom converge.cli import main\nmain()"
+    )
+    process = begun(source, target, "--rejects", str(tmp_path / "bad"), "--json", program=("-c", full))
+    out, err = process.communicate(timeout=60)
+    document = json.loads(out)
+    assert (process.returncode, document["exit_code"], document["verdict"]) == (1, 1, "verified"), err
+    # Nobody reads the result.
+    ours, theirs = os.pipe()
+    process = begun(source, target, "--events", str(log), command="sync", stdout=theirs)
+    os.close(theirs)
+    os.close(ours)
+    process.communicate(timeout=60)
+    ended = events(log)[-1]
+    assert (process.returncode, ended["exit_code"], ended["verdict"]) == (1, 1, "verified")
+    # What `verify` has found since is the verdict of `status --watch`, too.
+    postgres(target, "INSERT INTO note VALUES (7)")
+    assert converge("verify", *ends).code == 1
+    shown = converge("status", "--target", target, "--watch", "--json").out.splitlines()
+    assert [json.loads(line)["verdict"] for line in shown] == ["differs", "differs"]
+    assert converge("status", "--target", target, "--watch").out.startswith("run 1: differs; ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import errno
 import importlib
 import io
 import logging
@@ -21,7 +20,7 @@ from click.shell_completion import CompletionItem
 from converge import __version__
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError, did_you_mean, stopped
-from converge.report.errors import NO_ROOM, error_json, error_text, say, without_passwords
+from converge.report.errors import UNPRINTED, error_json, error_text, say, without_passwords
 from converge.report.text import TO_PASTE
 from converge.report.words import visible
 from converge.signals import Stopping
@@ -187,7 +186,7 @@ def _run(arguments: list[str], stopping: Stopping) -> int:
         return 1
     except OSError as error:
         stopping.end()
-        if error.errno not in (*NO_ROOM, errno.EIO):  # a terminal that is gone
+        if error.errno not in UNPRINTED:
             return _bug()
         _abandon(sys.stdout.fileno())
         hint = "of a finished run, `converge report -o FILE` writes the report again"

@@ -16,7 +16,7 @@ from converge.cli.outputs import unwritable
 from converge.errors import ConvergeError, verdict_of
 from converge.model.documents import WORST_FIRST
 from converge.model.event import DatabaseEnded, Ended, Event, Sink
-from converge.report.errors import error_text, say
+from converge.report.errors import UNPRINTED, error_text, say
 from converge.report.export import Metrics, event_line
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +73,10 @@ def _to_the_end(command: Callable[[], int], sinks: list[Sink]) -> int:
         raise
     except (KeyboardInterrupt, click.Abort):
         ended = Ended("interrupted", _INTERRUPTED)
+        raise
+    except OSError as error:
+        if verdicts and error.errno in UNPRINTED:
+            ended = Ended(min(verdicts, key=WORST_FIRST.index), 1)
         raise
     finally:
         for sink in sinks:

@@ -15,6 +15,7 @@ from converge.model.event import DatabaseStarted, Sink
 from converge.planner.inputs import Selection
 from converge.report.errors import error_document, error_text, say
 from converge.report.several import several_text
+from converge.report.words import one_line
 from converge.run.connections import result_or_error
 from converge.run.options import Options
 from converge.settings.addresses import Chosen
@@ -102,7 +103,7 @@ def look_at(
     documents, texts = [], []
     for one, found, error in each_of(chosen, look, emit):
         if error is not None:
-            found = error_document(error, command), f"error     {error.code}: {error.message}"
+            found = error_document(error, command), f"error     {error.code}: {one_line(error.message)}"
         assert found is not None
         documents.append({"name": one.name, **found[0]})
         texts.append((one.name, found[1]))

@@ -161,8 +161,8 @@ def command(
         results = _several(moves, [with_shards(*one)[0] for one in merges_of(chosen).items()], where, emit)
     else:
         results = _single(moves[0], emit, reports, rejects_file)
-    code = finish(results, reports, emit, _next_command(results), as_json=as_json)
-    code = told(partial(_write_rejects, results, rejects_file)) or code
+    unwritten = told(partial(_write_rejects, results, rejects_file))
+    code = finish(results, reports, emit, _next_command(results), as_json=as_json, unwritten=unwritten)
     return _follow(moves[0], options, emit, as_json=as_json) if follow and code == 0 else code
 
 
@@ -182,7 +182,8 @@ def _single(move: Move, emit: Sink, reports: tuple[str, ...], rejects_file: str 
     result = results.each[0].result
     try:
         migrate(move.source, move.target, move.options, on_event=emit, result=result)
-    except ConvergeError:
+    except ConvergeError as error:
+        results = Results("migrate", (Named("", result, error),))
         tell_ended(results, emit)
         # A run that fails has a report too, from the moment that it has a plan.
         if result.source_version:

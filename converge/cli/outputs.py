@@ -178,14 +178,20 @@ def tell_ended(results: Results, emit: Sink) -> None:
 
 
 def finish(
-    results: Results, reports: Iterable[str], emit: Sink, following: str = "", *, as_json: bool
+    results: Results,
+    reports: Iterable[str],
+    emit: Sink,
+    following: str = "",
+    *,
+    as_json: bool,
+    unwritten: int = 0,
 ) -> int:
     """Writes the reports and prints the results, whatever becomes of the reports; the exit code.
 
-    `following` is the command that goes on.
+    `following` is the command that goes on, `unwritten` the exit code of files that could not be written.
     """
     tell_ended(results, emit)
-    unwritten = told(partial(write_reports, results, reports))
+    unwritten = told(partial(write_reports, results, reports)) or unwritten
     document = results.to_json()
     document |= {"exit_code": document["exit_code"] or unwritten}
     return show(document, results_text(results, following), as_json=as_json)

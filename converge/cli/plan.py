@@ -133,10 +133,10 @@ def command(
         _write(document, plans.each, plans.scans, files)
     elif any(files.values()):
         emit(Said("no file is written, because not every database could be planned"))
-    code = show(document, text, as_json=as_json, quiet=sql == "-")
     levels = _FAILING[fail_on] if fail_on else ()
     fails = any(finding.level in levels for _, plan in plans.each for finding in plan.findings)
-    return code or int(fails)
+    document |= {"exit_code": document["exit_code"] or int(fails)}
+    return show(document, text, as_json=as_json, quiet=sql == "-")
 
 
 class _Plans:

@@ -11,7 +11,7 @@ import psycopg
 from converge.cli.many import look_at, merges_of, only, with_shards
 from converge.cli.options import any_schema_option, output_options, target_options
 from converge.cli.outputs import show
-from converge.cli.watch import watch
+from converge.cli.watch import run_verdict, watch
 from converge.merge.compare import stale
 from converge.model.documents import head
 from converge.model.event import Sink
@@ -84,25 +84,14 @@ def _run(connection: psycopg.Connection[Any], move: Move | None) -> dict[str, An
 
 
 def _document(run: dict[str, Any] | None) -> dict[str, Any]:
-    return head("status", _verdict(run) if run else "never run") | {"run": run}
-
-
-def _verdict(run: dict[str, Any]) -> str:
-    """The run's, or that of the last full comparison, or of a later one which has found other rows. A merge
-    whose shards have changed differs."""
-    last, full = run["verification"], run["full_verification"]
-    if run.get("out_of_date"):
-        return "differs"
-    if run["state"] == "finished" and last:
-        return str(last["verdict"] if last["verdict"] == "differs" else (full or run)["verdict"])
-    return str(run["verdict"] or run["state"])
+    return head("status", run_verdict(run) if run else "never run") | {"run": run}
 
 
 def _text(run: dict[str, Any] | None, missing: str = "") -> str:
     """`missing` says where a run is that is not meant."""
     if run is None:
         return to_text(Verdict("never run", missing or "no converge run found in this target", "warn"))
-    word = _verdict(run)
+    word = run_verdict(run)
     state = f"run {run['id']} is {run['state']}"
     tone: Tone = "good" if word in ("verified", "running") else "warn" if word == "migrated" else "bad"
     undone = run["state"] == "recovered"

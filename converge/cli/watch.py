@@ -57,6 +57,17 @@ def watch(target: Endpoint, read: Read, interval: float, *, as_json: bool) -> Do
     return run
 
 
+def run_verdict(run: Document) -> str:
+    """The run's, or that of the last full comparison, or of a later one which has found other rows. A merge
+    whose shards have changed differs."""
+    last, full = run["verification"], run["full_verification"]
+    if run.get("out_of_date"):
+        return "differs"
+    if run["state"] == "finished" and last:
+        return str(last["verdict"] if last["verdict"] == "differs" else (full or run)["verdict"])
+    return str(run["verdict"] or run["state"])
+
+
 def _documents(target: Endpoint, read: Read, interval: float) -> Iterator[Document]:
     course: Course | None = None
     sent = deque[tuple[float, int]]()
@@ -97,7 +108,7 @@ def _document(
     (began, before), (moment, _) = sent[0], sent[-1]
     rate = (copied - before) / (moment - began) if copied > before else None
     estimated = max(course["bytes_estimated"], copied)
-    return head("status", run["verdict"] or run["state"]) | {
+    return head("status", run_verdict(run)) | {
         "time": utc_now(),
         "run": run,
         **course,
@@ -114,7 +125,7 @@ def _line(document: Document) -> str:
     run, found = document["run"], document["sessions"]
     if run is None:
         return "no run yet"
-    parts = [f"run {run['id']}: {run['verdict'] or run['state']}"]
+    parts = [f"run {run['id']}: {run_verdict(run)}"]
     if run["state"] == "running":
         parts[0] += f", {document['phase']}" + (", paused" if run["paused"] else "")
         if document["phase"] == "copy":

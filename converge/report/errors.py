@@ -17,6 +17,8 @@ from converge.report.words import visible
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a full disk, a quota or a limit says to a writer."""
+UNPRINTED = (*NO_ROOM, errno.EIO, errno.EPIPE)
+"""The same of stdout; and a terminal or a reader that is gone."""
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
 # A user may hold an @, too: Azure's are app@server.
 _PASSWORD = re.compile(r"(://[^:/\s]*:)\S*@")

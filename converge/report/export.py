@@ -6,9 +6,10 @@ import json
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from converge.model.documents import plain
+from converge.model.documents import WORST_FIRST, plain
 from converge.model.event import (
     CopyStarted,
     DatabaseEnded,
@@ -117,9 +118,7 @@ class Metrics:
                 self._values["converge_bytes"][self._of(table=table)] += count
             case DatabaseEnded(name, verdict, _, tables):
                 self._database = name
-                self._set("converge_verdict", 1, verdict=verdict)
-                for result in tables:
-                    self._result(result)
+                self._end(verdict, tables)
             case Ended(_, exit_code):
                 self._spend()
                 self._open.clear()
@@ -128,6 +127,14 @@ class Metrics:
                 )
                 self._set("converge_exit_code", exit_code)
                 self._set("converge_end_time_seconds", round(time.time(), 3))
+
+    def _end(self, verdict: str, tables: Sequence[TableResult]) -> None:
+        """What a database has come to; of `migrate --follow` in place of what the migration has."""
+        for earlier in WORST_FIRST:
+            self._values["converge_verdict"].pop(self._of(verdict=earlier), None)
+        self._set("converge_verdict", 1, verdict=verdict)
+        for result in tables:
+            self._result(result)
 
     def _result(self, table: TableResult) -> None:
         """What the report says, in place of what was counted on the way."""
