@@ -518,6 +518,8 @@ def test_both_addresses_may_name_one_variable(tmp_path: Path, monkeypatch: pytes
         ("mysql://u:can*ary@h/d?ssl-ca=/a*.pem", False),
         ("mysql://u:${NOT_SET}@h/tenant_*", True),
         ("${TENANTS_URL}", True),
+        ("${SERVER_URL}/tenant_*", True),
+        ("mysql://${HOST_AND_DATABASE}", True),
         ("mysql://u@h/${TENANTS}", True),
         ("${NOT_SET}", False),
     ],
@@ -527,6 +529,8 @@ def test_a_pattern_is_one_by_its_database(
 ) -> None:
     monkeypatch.setenv("TENANTS_URL", "mysql://u:p@h/tenant_*")
     monkeypatch.setenv("TENANTS", "tenant_*")
+    monkeypatch.setenv("SERVER_URL", "mysql://u:can*ary@h")
+    monkeypatch.setenv("HOST_AND_DATABASE", "h/tenant_*")
     file = tmp_path / "converge.toml"
     target = "postgresql://u:a*b@h/d"  # merged databases have one target, whatever its password
     merge = 'schema = "*"\nmerge = {}\n' if is_pattern else ""

@@ -94,9 +94,10 @@ def named_database(text: str) -> str:
     def value(found: re.Match[str]) -> str:
         return os.environ.get(found[1]) or dotenv().get(found[1]) or ""
 
-    parts = split_login(VARIABLE.sub(value, text) if VARIABLE.fullmatch(text) else text)
-    path = parts[3].partition("?")[0].partition("/")[2] if parts else ""
-    return unquote(VARIABLE.sub(value, path))
+    # What begins with a variable has its login in there: ${MYSQL}/tenant_*
+    parts = split_login(text) or split_login(VARIABLE.sub(value, text))
+    after_login = VARIABLE.sub(value, parts[3]) if parts else ""
+    return unquote(after_login.partition("?")[0].partition("/")[2])
 
 
 def of_kind(endpoint: Endpoint, kind: str) -> Endpoint:
