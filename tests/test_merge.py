@@ -307,6 +307,8 @@ def test_keys_that_forget_their_parent_keep_the_shard(shards: Shards) -> None:
     [
         ("ALTER TABLE note MODIFY body VARCHAR(9)", "P170", "column note.body: text → varchar(9)"),
         ("ALTER TABLE note ADD tenant INT", "P171", "note: has a column tenant already"),
+        # As MySQL compares names; PostgreSQL would have both.
+        ("ALTER TABLE note ADD Tenant VARCHAR(20)", "P171", "note: has a column tenant already"),
     ],
 )
 def test_shards_that_cannot_be_merged(shards: Shards, change: str, code: str, words: str) -> None:
@@ -319,3 +321,22 @@ def test_shards_that_cannot_be_merged(shards: Shards, change: str, code: str, wo
     assert [one["verdict"] for one in ran.json["databases"]] == ["ready"] * 3 + ["blocked"]
     assert postgres(shards.target, "SELECT count(*) FROM pg_tables WHERE schemaname ~ '^tenant'") == [(0,)]
     assert shards.run("plan").code == 3
+
+
+def test_tables_that_are_left_out_may_have_the_column(shards: Shards) -> None:
+    """Also as the parents of keys, which go with them."""
+    for name in NAMES:
+        mysql(
+            f"{shards.source}/{name}",
+            "CREATE TABLE log (id INT PRIMARY KEY, Tenant INT, UNIQUE KEY (Tenant));"
+            "CREATE TABLE note (id INT PRIMARY KEY, log INT, FOREIGN KEY (log) REFERENCES log (Tenant));"
+            "CREATE TABLE old (id INT PRIMARY KEY, tenant VARCHAR(9));"
+            "INSERT INTO log VALUES (1, 7); INSERT INTO note VALUES (1, 7)",
+        )
+    (shards.folder / "map.toml").write_text('[[table]]\nmatch = { table = "old" }\nskip = true\n')
+    shards.write('{ schema = "app", column = "tenant" }')
+    ran = shards.migrate("--exclude", "log", "--map", "map.toml")
+    assert ran.code == 0, ran.err
+    assert (ran.code, ran.json["verdict"], shards.merged()) == (0, "verified", ["note"]), ran.err
+    notes = [(name, 1, 7) for name in NAMES]
+    assert postgres(shards.target, "SELECT * FROM app.note ORDER BY tenant") == notes

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from converge.codes import Code
 from converge.errors import BlockedError, first_of
-from converge.model.catalog import Catalog, Column, Index, IndexPart, Table
+from converge.model.catalog import Column, Index, IndexPart, Table
 from converge.model.evidence import Count, Evidence, TableFacts
 from converge.model.plan import Outcome, Plan, Statement, digest
 from converge.planner.inputs import Inputs
@@ -36,9 +36,7 @@ def merged_plan(inputs: Inputs, column: str) -> Plan:
     """
     views = inputs.catalog.views
     if column:
-        inputs = replace(
-            inputs, catalog=replace(inputs.catalog, tables=_tables(inputs.catalog, column), views=())
-        )
+        inputs = replace(inputs, catalog=replace(inputs.catalog, tables=_tables(inputs, column), views=()))
         inputs = replace(inputs, evidence=_answered(inputs, column))
     plan = make_plan(inputs)
     statements = [one for one in plan.statements if one.phase not in _HOOKS]
@@ -118,16 +116,23 @@ def _sums(counts: Iterable[Mapping[str, Count]]) -> dict[str, Count]:
     return sums
 
 
-def _tables(catalog: Catalog, name: str) -> tuple[Table, ...]:
-    """With the column in front, also in each key that rows are told apart by, or refer to."""
-    if taken := [table.name for table in catalog.tables if any(one.name == name for one in table.columns)]:
+def _tables(inputs: Inputs, name: str) -> tuple[Table, ...]:
+    """With the column in front, also in each key that rows are told apart by, or refer to.
+
+    Raises BlockedError for a table that has it: names are compared without their case, as MySQL does.
+    """
+    taken = [table for table in inputs.catalog.tables if inputs.takes(table.name)]
+    if having := [
+        one.name for one in taken if name.lower() in {column.name.lower() for column in one.columns}
+    ]:
         raise BlockedError(
-            f"{', '.join(taken)}: has a column {name} already", code=Code.P171, hint="merge = { column = … }"
+            f"{', '.join(having)}: has a column {name} already", code=Code.P171, hint="merge = { column = … }"
         )
     column = Column(
         name, f"varchar({_LENGTH})", "varchar", nullable=False, length=_LENGTH, charset="utf8mb4",
         collation="utf8mb4_bin",
     )  # fmt: skip
+    names = {table.name for table in taken}
     return tuple(
         replace(
             table,
@@ -135,10 +140,14 @@ def _tables(catalog: Catalog, name: str) -> tuple[Table, ...]:
             indexes=tuple(_index(index, table, name) for index in table.indexes),
             foreign_keys=tuple(
                 replace(key, columns=(name, *key.columns), parent_columns=(name, *key.parent_columns))
+                if key.parent in names
+                else key
                 for key in table.foreign_keys
             ),
         )
-        for table in catalog.tables
+        if table.name in names
+        else table
+        for table in inputs.catalog.tables
     )
 
 
