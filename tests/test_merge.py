@@ -340,3 +340,31 @@ def test_tables_that_are_left_out_may_have_the_column(shards: Shards) -> None:
     assert (ran.code, ran.json["verdict"], shards.merged()) == (0, "verified", ["note"]), ran.err
     notes = [(name, 1, 7) for name in NAMES]
     assert postgres(shards.target, "SELECT * FROM app.note ORDER BY tenant") == notes
+
+
+def test_a_reviewed_plan_is_one_of_the_merge_too(shards: Shards) -> None:
+    """Of its column, and of each database that was to be merged."""
+    for name in NAMES:
+        mysql(f"{shards.source}/{name}", "CREATE TABLE note (id INT PRIMARY KEY)")
+    shards.write('{ schema = "app", column = "tenant" }')
+    assert shards.run("plan", "-o", "plan.json").code == 0
+    picked = ["--database", "tenant_a", "--database", "tenant_b"]
+    assert shards.run("plan", "-o", "two.json", *picked).code == 0
+    shards.write('{ schema = "app", column = "shop" }')
+    ran = shards.migrate("--plan", "plan.json")
+    assert (ran.code, "error[P005]: tenants: " in ran.err) == (3, True), ran.err
+    assert "note.shop" in ran.err and "note.tenant" in ran.err
+    shards.write('{ schema = "app", column = "tenant" }')
+    mysql(f"{shards.source}/tenant_c", "DROP DATABASE tenant_c")
+    for names in ([], ["--database", "tenants"]):
+        ran = shards.migrate("--plan", "plan.json", *names)
+        assert (ran.code, "error[U006]: " in ran.err, "tenant_c" in ran.err) == (2, True, True), ran.err
+    assert shards.merged() == []
+    # What is picked is meant alone, and a plan of one database is none of the merge.
+    ran = shards.migrate("--plan", "plan.json", "--database", "tenant_a")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    ran = shards.migrate("--resume", "--plan", "two.json")
+    assert (ran.code, "error[U006]: the plan file has no plan of the database tenants" in ran.err) == (
+        2,
+        True,
+    )

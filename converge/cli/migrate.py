@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ from converge.model.recorded import PlanFile, decode
 from converge.model.result import Named, Results
 from converge.run.options import RESUME, Options, awaited
 from converge.run.proof import VerifyLevel
-from converge.settings.addresses import Chosen, Where, databases
+from converge.settings.addresses import Chosen, Where, databases, with_merged
 from converge.settings.file import read
 from converge.signals import asked_to_stop
 
@@ -157,8 +158,13 @@ def command(
         awaited=awaited(workers, join_seconds),
     )
     moves = [_move(one, wanted, plan_for(one.name, plans), alembic) for one in chosen]
+    merges = [
+        replace(with_shards(merged, shards)[0], expected=plan_for(merged.name, plans))
+        for merged, shards in merges_of(chosen).items()
+    ]
+    require_all_of(plans or (), chosen, where.names)
     if chosen[0].entry:
-        results = _several(moves, [with_shards(*one)[0] for one in merges_of(chosen).items()], where, emit)
+        results = _several(moves, merges, where, emit)
     else:
         results = _single(moves[0], emit, reports, rejects_file)
     unwritten = told(partial(_write_rejects, results, rejects_file))
@@ -274,3 +280,20 @@ def plan_for(name: str, plans: Mapping[str, PlanFile] | None) -> PlanFile | None
             hint="converge plan -o FILE, with the same options",
         )
     return plans[name]
+
+
+def require_all_of(plans: Iterable[str], chosen: Sequence[Chosen], picked: Sequence[str]) -> None:
+    """Raises UsageError for a database of the plan file that is not among these.
+
+    Where some are picked, only for one that would be merged with them.
+    """
+    names = {one.name for one in with_merged(chosen)}
+    patterns = [merged.source.database for merged in merges_of(chosen)]
+    for name in plans:
+        if name not in names and (not picked or any(fnmatchcase(name, one) for one in patterns)):
+            raise UsageError(
+                f"the plan file has a plan of the database {name}, which this run is without",
+                code=Code.U006,
+                hint="show it to the source's user again; or write the plan again and review it: "
+                "converge plan -o FILE; or --database NAME migrates those that are named",
+            )

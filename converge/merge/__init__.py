@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
+from converge.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,5 @@ class Merge(Checked):
     """Names of their moves."""
     column: str = ""
     """Holds these names, in tables and keys; empty where the keys of the shards are disjoint."""
+    expected: Plan | None = None
+    """What was planned before: nothing is written where the merge would be another now."""

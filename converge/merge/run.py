@@ -93,7 +93,7 @@ class Merging:
             self.result.fingerprint = fingerprint(plan, whole=True)
             self.result.not_migrated = list(plan.not_migrated)
             self.result.source_version, self.result.target_version = plan.source_version, plan.target_version
-            check_plan(plan)
+            check_plan(plan, expected=self.merge.expected)
 
     def run(self, shards: Mapping[str, Result], emit: Sink) -> None:
         """Merges what came of the moves. Errors are kept, and leave nothing behind."""
