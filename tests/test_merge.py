@@ -196,6 +196,26 @@ def test_keys_that_are_not_disjoint(shards: Shards) -> None:
     assert (ran.code, shards.merged()) == (0, ["note", "nothing", "person"]), ran.err
 
 
+def test_numbers_that_are_texts_go_on_behind_all_shards(shards: Shards) -> None:
+    """As texts 9 is larger than 10."""
+    for number, name in enumerate(NAMES):
+        mysql(
+            f"{shards.source}/{name}",
+            "CREATE TABLE note (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, n INT);"
+            f"INSERT INTO note VALUES ({9 + number}, 1)",
+        )
+    (shards.folder / "map.toml").write_text('[[column]]\nmatch = { column = "id" }\nto = "text"\n')
+    shards.write('{ schema = "app", column = "tenant" }')
+    ran = shards.migrate("--map", "map.toml")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    inserted = "INSERT INTO app.note (tenant, n) VALUES ('tenant_c', 2) RETURNING id"
+    assert postgres(shards.target, inserted) == [("12",)]
+    postgres(shards.target, "SELECT setval(pg_get_serial_sequence('tenant_c.note', 'id'), 10)")
+    ran = shards.run("verify", "--json", "--database", "tenant_c")
+    low = [one["message"] for one in ran.json["databases"][0]["findings"] if one["code"] == "V112"]
+    assert ran.code == 1 and "has to be 12 or more" in low[0], ran.out
+
+
 def test_keys_that_are_disjoint(shards: Shards) -> None:
     fill(shards, 10)
     shards.write('{ schema = "tenant_b" }')

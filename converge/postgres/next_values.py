@@ -20,6 +20,8 @@ from converge.postgres.query import lock_room, value
 _MOST_AT_ONCE = 100
 _LOCKS = 64
 """Of a table, its sequence and its indexes: more than most have."""
+_NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
+"""Types whose largest value is the largest number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,24 @@ def _to_set(
         next_value = numbers.get(identity.table, 1) if identity.auto_increment else 1
         # Several columns may share a sequence of the target's own, so it is one statement after the other.
         # Of a sequence that counts by 50 Hibernate takes the 49 numbers before the one that it gets, too.
-        largest = f"(SELECT max({pg_name(column.target)}) FROM {place})"
-        free = f"greatest({next_value}, floor({largest}::numeric) + 1)"
+        free = f"greatest({next_value}, floor({_largest(column, place)}::numeric) + 1)"
         yield sequence, f"{free} + greatest(q.seqincrement - 1, 0)"
     for one in plan.counters:
         sequence = pg_name(plan.schema, one.target)
         if one.table in counters and sequence not in gone:
             yield sequence, str(counters[one.table])
+
+
+def _largest(column: ColumnPlan, place: str) -> str:
+    """The column's largest number. A map may make texts of them, of which '9' is larger than '10'."""
+    name = pg_name(column.target)
+    if not _is_number(column):
+        name = f"CASE WHEN {name}::text ~ '^[0-9]{{1,20}}$' THEN {name}::text::numeric END"
+    return f"(SELECT max({name}) FROM {place})"
+
+
+def _is_number(column: ColumnPlan) -> bool:
+    return column.target_type.partition("(")[0] in _NUMBERS
 
 
 def _setval(sequence: str, next_value: str) -> str:
@@ -161,20 +174,22 @@ def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator
     """
     numbered = list(_identities(plan))
     readable = connection.execute(
-        "SELECT o - 1 FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY n(s, t, c, o) "
-        "WHERE has_sequence_privilege(to_regclass(s), 'SELECT') AND EXISTS ("
+        "SELECT o - 1 FROM unnest(%s::text[], %s::text[], %s::text[], %s::bool[]) WITH ORDINALITY "
+        "n(s, t, c, number, o) WHERE has_sequence_privilege(to_regclass(s), 'SELECT') AND EXISTS ("
         "SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
-        "WHERE a.attrelid = to_regclass(n.t) AND a.attname = c AND t.typcategory = 'N') ORDER BY o",
+        "WHERE a.attrelid = to_regclass(n.t) AND a.attname = c AND (t.typcategory = 'N' OR NOT number)) "
+        "ORDER BY o",
         (
             [column.sequence for _, column, _ in numbered],
             [place for _, _, place in numbered],
             [column.target for _, column, _ in numbered],
+            [_is_number(column) for _, column, _ in numbered],
         ),
     ).fetchall()
     queries = []
     for (number,) in readable:
         _, column, place = numbered[number]
-        largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0)::text FROM {place})"
+        largest = f"coalesce({_largest(column, place)}, 0)::text"
         step = f"(SELECT seqincrement FROM pg_sequence WHERE seqrelid = {pg_text(column.sequence)}::regclass)"
         queries.append(f"SELECT {number}, {next_number(column.sequence)}, {largest}, greatest({step}, 1)")
     for query in _together(connection, queries, " UNION ALL "):
