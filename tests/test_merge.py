@@ -388,3 +388,27 @@ def test_a_reviewed_plan_is_one_of_the_merge_too(shards: Shards) -> None:
         2,
         True,
     )
+
+
+@pytest.mark.parametrize("merge", ['{ schema = "app" }', '{ schema = "app", column = "tenant" }'])
+def test_shards_of_one_schema_with_other_values(shards: Shards, merge: str) -> None:
+    """Odd values that a policy settles, and long ones for which an index is made otherwise."""
+    for number, name in enumerate(NAMES):
+        mysql(
+            f"{shards.source}/{name}",
+            "SET sql_mode = '';"
+            "CREATE TABLE doc (id INT PRIMARY KEY, born DATE, body TEXT, KEY of_body (body(100)));"
+            f"INSERT INTO doc VALUES ({number}, '{'2024-01-01' if number else '0000-00-00'}', "
+            f"REPEAT('x', {5000 if number == 1 else 50}))",
+        )
+    (shards.folder / "map.toml").write_text(
+        '[[column]]\nmatch = { column = "born" }\npolicy = { zero_date = "null" }\n'
+    )
+    shards.write(merge)
+    ran = shards.migrate("--map", "map.toml")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    merged = postgres(shards.target, "SELECT id, born::text, length(body) FROM app.doc ORDER BY 1")
+    assert merged == [(0, None, 50), (1, "2024-01-01", 5000), (2, "2024-01-01", 50)]
+    assert "left" in postgres(shards.target, "SELECT pg_get_indexdef('app.of_body'::regclass)")[0][0].lower()
+    (loss,) = [one for one in ran.json["databases"][3]["findings"] if one["object"] == "doc.born"]
+    assert loss["message"].startswith("1 row"), loss

@@ -57,7 +57,7 @@ def require_same(shards: dict[str, Plan]) -> Plan:
     """The plan of all shards. Raises BlockedError where one is planned otherwise than the first."""
     (first, plan), *others = shards.items()
     for name, other in others:
-        if other.digest != plan.digest:
+        if _decided(other) != _decided(plan):
             raise BlockedError(
                 f"the shards {first} and {name} do not have the same schema",
                 code=Code.P170,
@@ -67,15 +67,40 @@ def require_same(shards: dict[str, Plan]) -> Plan:
     return plan
 
 
+def _decided(plan: Plan) -> str:
+    """The plan's digest without the states of columns: a shard with odd values is of the same schema."""
+    outcomes = tuple(
+        replace(one, state="translated") if one.state == "translated with a note" else one
+        for one in plan.outcomes
+    )
+    return digest(replace(plan, outcomes=outcomes))
+
+
 def differences(plan: Plan, other: Plan) -> list[str]:
     """What the other plan decides otherwise, each in a line; the first of them."""
     return first_of(changes(plan, other), _SHOWN)
 
 
+def with_longest(shards: Mapping[str, Inputs]) -> dict[str, Inputs]:
+    """Each shard as if its longest values were those of all shards, on which hangs how an index is made."""
+    longest = dict[str, dict[str, int]]()
+    for table, facts in (item for one in shards.values() for item in one.evidence.tables.items()):
+        of_all = longest.setdefault(table, {})
+        for column, length in facts.longest.items():
+            of_all[column] = max(length, of_all.get(column, 0))
+
+    def lengthened(evidence: Evidence) -> Evidence:
+        tables = {name: replace(facts, longest=longest[name]) for name, facts in evidence.tables.items()}
+        return replace(evidence, tables=tables)
+
+    return {name: replace(one, evidence=lengthened(one.evidence)) for name, one in shards.items()}
+
+
 def inputs_of_all(shards: Sequence[Inputs], plan: Plan) -> Inputs:
     """Those of the first shard, with rows and counts of all of them; no keys, which several may have.
 
-    Tables that the plan does not fill, which are counters with one row, stay the first shard's.
+    The shards are those of `with_longest`. Tables that the plan does not fill, which are counters with
+    one row, stay the first shard's.
     """
     first = shards[0]
     tables = []
@@ -95,14 +120,10 @@ def inputs_of_all(shards: Sequence[Inputs], plan: Plan) -> Inputs:
 
 
 def _facts_of_all(facts: Sequence[TableFacts]) -> TableFacts:
-    longest = dict[str, int]()
-    for name, length in (item for one in facts for item in one.longest.items()):
-        longest[name] = max(length, longest.get(name, 0))
     return replace(
         facts[0],
         rows=sum(one.rows for one in facts),
         counts=_sums([one.counts for one in facts]),
-        longest=longest,
         found=_sums([one.found for one in facts]),
         unseen=next((one.unseen for one in facts if one.unseen), ""),
     )

@@ -16,7 +16,7 @@ from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError, ConvergeError, TargetError
 from converge.merge import Merge
 from converge.merge.compare import ANEW, mark_of, merged_by, rows_now, sums
-from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same
+from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same, with_longest
 from converge.model.event import Advanced, DatabaseStarted, Sink, phase, silent
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.finding import OCCUPIED
@@ -167,6 +167,7 @@ class Merging:
         inputs, column = dict[str, Inputs](), self.merge.column
         for name, move in moves.items():
             inputs[name] = self._inputs(move, None if inputs else ask)
+        inputs = with_longest(inputs)
         plan = require_same({name: merged_plan(one, column) for name, one in inputs.items()})
         merged = merged_plan(inputs_of_all([*inputs.values()], plan), column)
         return replace(merged, source=self.merge.source)
