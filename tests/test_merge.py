@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -412,3 +412,19 @@ def test_shards_of_one_schema_with_other_values(shards: Shards, merge: str) -> N
     assert "left" in postgres(shards.target, "SELECT pg_get_indexdef('app.of_body'::regclass)")[0][0].lower()
     (loss,) = [one for one in ran.json["databases"][3]["findings"] if one["object"] == "doc.born"]
     assert loss["message"].startswith("1 row"), loss
+
+
+def test_a_role_that_may_not_make_schemas(shards: Shards) -> None:
+    for name in NAMES:
+        mysql(f"{shards.source}/{name}", "CREATE TABLE note (id INT PRIMARY KEY)")
+    role = "merges_only"
+    schemas = ("converge", "app", *NAMES)
+    made = "".join(f"CREATE SCHEMA {schema} AUTHORIZATION {role};" for schema in schemas)
+    postgres(shards.target, f"CREATE ROLE {role} LOGIN; {made}")
+    try:
+        limited = replace(shards, target=shards.target.replace("postgres@", f"{role}@"))
+        limited.write('{ schema = "app", column = "tenant" }')
+        ran = limited.migrate()
+        assert (ran.code, ran.json["verdict"], shards.merged()) == (0, "verified", ["note"]), ran.err
+    finally:
+        postgres(shards.target, f"DROP OWNED BY {role}; DROP ROLE {role}")

@@ -33,6 +33,7 @@ from converge.postgres.digest import digest_query
 from converge.postgres.history import last_run, last_verification, missing_tables
 from converge.postgres.ledger import Ledger, run_steps
 from converge.postgres.next_values import sequence_values, set_next_values
+from converge.postgres.query import value
 from converge.postgres.recorded import last_recorded, record_plan
 from converge.run.blockers import check_plan, check_target, drop
 from converge.run.build import refused_finding
@@ -242,7 +243,10 @@ class _Filling:
     def go(self) -> None:
         """Raises TargetError for keys that are not disjoint, and for rows that are not the shards'."""
         plan, result = self.plan, self.result
-        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {pg_name(plan.schema)}".encode())
+        schema = pg_name(plan.schema)
+        if value(self.connection, "SELECT to_regnamespace(%s) IS NULL", (schema,)):
+            # Only then: IF NOT EXISTS asks for CREATE on the database even where there is nothing to do.
+            self.connection.execute(f"CREATE SCHEMA {schema}".encode())
         before = set(_ROWS)
         self._carry_out(*_ROWS)
         with phase(result, self.emit, "merge", len(plan.tables)):
