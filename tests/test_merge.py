@@ -414,6 +414,61 @@ def test_shards_of_one_schema_with_other_values(shards: Shards, merge: str) -> N
     assert loss["message"].startswith("1 row"), loss
 
 
+def test_a_shard_that_differed_is_merged_once_it_is_equal(shards: Shards) -> None:
+    for number, name in enumerate(NAMES):
+        mysql(
+            f"{shards.source}/{name}",
+            f"CREATE TABLE note (id INT PRIMARY KEY, body TEXT); INSERT INTO note VALUES (1, '{number}')",
+        )
+    hook = "UPDATE note SET body = 'other' WHERE body <> '0'"
+    (shards.folder / "map.toml").write_text(f'[[hook]]\nphase = "after_copy"\nsql = "{hook}"\n')
+    shards.write('{ schema = "app", column = "tenant" }')
+    ran = shards.migrate("--map", "map.toml")
+    verdicts = [one["verdict"] for one in ran.json["databases"]]
+    assert (ran.code, verdicts[:3], shards.merged()) == (1, ["verified", "differs", "differs"], []), ran.err
+    ran = shards.run("verify", "--repair", "--yes", "--database", "tenant_b")
+    assert ran.code == 0, ran.out
+    assert (shards.migrate("--resume").code, shards.merged()) == (1, [])
+    ran = shards.run("verify", "--repair", "--yes", "--database", "tenant_c")
+    assert ran.code == 0, ran.err
+    # Rows of some tables that differ later are more than an earlier proof of all.
+    mysql(f"{shards.source}/tenant_c", "UPDATE note SET body = 'later'")
+    assert shards.run("verify", "--include", "note", "--database", "tenant_c").code == 1
+    assert (shards.migrate("--resume").code, shards.merged()) == (1, [])
+    mysql(f"{shards.source}/tenant_c", "UPDATE note SET body = '2'")
+    assert shards.run("verify", "--database", "tenant_c").code == 0
+    ran = shards.migrate("--resume")
+    assert ran.json["databases"][3]["verdict"] == "verified", ran.err
+    notes = [(name, 1, str(number)) for number, name in enumerate(NAMES)]
+    assert postgres(shards.target, "SELECT * FROM app.note ORDER BY tenant") == notes
+
+
+def test_a_table_that_was_brought_and_never_compared(shards: Shards) -> None:
+    for name in NAMES:
+        mysql(f"{shards.source}/{name}", "CREATE TABLE note (id INT PRIMARY KEY)")
+    shards.write('{ schema = "app", column = "tenant" }')
+    assert shards.migrate().code == 0
+    postgres(shards.target, "DROP SCHEMA app CASCADE")
+    for number, name in enumerate(NAMES):
+        mysql(
+            f"{shards.source}/{name}",
+            f"CREATE TABLE later (id INT PRIMARY KEY); INSERT INTO later VALUES ({number})",
+        )
+        assert shards.run("sync", "--database", name).code == 0
+    # As a sync that was stopped before it has compared.
+    postgres(shards.target, "DELETE FROM converge.verification")
+    ran = shards.migrate("--resume")
+    assert (ran.code, "error[V125]: tenants: " in ran.err, shards.merged()) == (5, True, []), ran.err
+    assert (
+        "later" in ran.err and "converge sync --database tenant_a, then converge migrate --resume" in ran.err
+    )
+    ran = shards.run("sync", "--json")
+    assert [one["verdict"] for one in ran.json["databases"]] == ["verified"] * 3 + ["differs"], ran.err
+    ran = shards.migrate("--resume")
+    assert (ran.code, ran.json["databases"][3]["verdict"]) == (0, "verified"), ran.err
+    assert postgres(shards.target, "SELECT id FROM app.later ORDER BY 1") == [(0,), (1,), (2,)]
+
+
 def test_a_role_that_may_not_make_schemas(shards: Shards) -> None:
     for name in NAMES:
         mysql(f"{shards.source}/{name}", "CREATE TABLE note (id INT PRIMARY KEY)")

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import psycopg
 
 from converge.codes import Code
-from converge.errors import START_AGAIN, BlockedError, ConvergeError, TargetError
+from converge.errors import START_AGAIN, BlockedError, ConvergeError, TargetError, listed
 from converge.merge import Merge
 from converge.merge.compare import ANEW, mark_of, merged_by, rows_now, sums
 from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same, with_longest
@@ -45,6 +45,8 @@ from converge.run.prepare import prepare
 
 _MERGED = ("verified", "migrated")
 """Verdicts of shards that may be merged."""
+_SHOWN = 5
+"""Tables of a message."""
 _SETTINGS = {"synchronous_commit": "on", "maintenance_work_mem": "256MB"}
 _ROWS: tuple[Phase, ...] = ("shared", "create", "view")
 """Phases before the rows; the others are after them."""
@@ -98,9 +100,8 @@ class Merging:
 
     def run(self, shards: Mapping[str, Result], emit: Sink) -> None:
         """Merges what came of the moves. Errors are kept, and leave nothing behind."""
-        if not self._to_do or any(one.verdict not in _MERGED for one in shards.values()):
+        if not self._to_do:
             return
-        emit(DatabaseStarted(self.name))
         merge, plan, result = self.merge, self.made, self.result
         assert plan is not None
         common = next(iter(self._moves.values())).options.common
@@ -113,6 +114,9 @@ class Merging:
             # All shards are read as they are at one moment.
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             known = [*self._shards(connection, shards)]
+            if len(known) < len(shards):
+                return
+            emit(DatabaseStarted(self.name))
             if common.clears:
                 drop(connection, plan)
             ledger = Ledger.open(connection, plan, NOTHING_KNOWN, resume=False, clears=False, again=None)
@@ -184,12 +188,21 @@ class Merging:
             return prepared.inputs
 
     def _shards(self, connection: psycopg.Connection[Any], results: Mapping[str, Result]) -> Iterator[_Shard]:
+        """Those that may be merged. Raises TargetError for one with a table that was never compared."""
         for name, result in results.items():
             move = self._moves[name]
             run = last_recorded(connection, move.source, move.options.common.schema)
             assert isinstance(run, Recorded)
             proof = _last_proof(connection, run)
+            if not proof and result.verdict not in _MERGED:
+                continue
             tables = {one.source: one for one in proof or result.tables}
+            if unknown := [one.source for one in run.plan.tables if one.source not in tables]:
+                words = (
+                    f"the shard {name} has got {listed(unknown, _SHOWN)} since it was migrated, not compared"
+                )
+                hint = f"converge sync --database {name}, then {RESUME}"
+                raise TargetError(f"{words}; nothing was merged", code=Code.V125, hint=hint)
             verified = bool(proof) or result.verdict == "verified"
             yield _Shard(name, run.plan.schema, run.plan, tables, verified)
 
@@ -216,9 +229,11 @@ def _known(move: Move) -> Evidence:
 
 
 def _last_proof(connection: psycopg.Connection[Any], run: Recorded) -> list[TableResult]:
-    """What `verify` or `sync` has proven last of all tables of a finished run; nothing where none has."""
+    """What `verify` or `sync` has proven last of all tables of a finished run; nothing where none has, or
+    where a later one has found differences in some of them."""
     found = last_verification(connection, run.id, full=True)
-    proven = found is not None and found["verdict"] == "verified"
+    last = last_verification(connection, run.id, standing=True)
+    proven = found and last and (found["verdict"], last["verdict"] == "differs") == ("verified", False)
     return Result.from_json(found["report"]).tables if found and proven else []
 
 
