@@ -180,6 +180,58 @@ def test_tables_that_are_left_out_may_come_change_and_go(databases: tuple[str, s
     assert ran_last.result.verdict == "verified", ran_last.error
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_a_run_that_was_stopped_is_resumed_behind_a_later_one(
+    databases: tuple[str, str], tmp_path: Path, several: bool
+) -> None:
+    """As long as the later one has made none of its tables; then the last run is the last one again."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE first (id INT PRIMARY KEY); INSERT INTO first VALUES (1), (2);"
+        "CREATE TABLE later (id INT PRIMARY KEY, kind ENUM ('a')); INSERT INTO later VALUES (3, 'a');",
+    )
+    postgres(target, "CREATE TABLE gate (open INT)")
+    gate = "SELECT 1 / count(*) FROM gate"
+    (tmp_path / "gate.toml").write_text(f'[[hook]]\nphase = "after_copy"\nsql = "{gate}"\n')
+    where = ["--source", source, "--target", target]
+    if several:
+        entry = f'[[database]]\nname = "one"\nsource = "{source}"\ntarget = "{target}"\n'
+        (tmp_path / "converge.toml").write_text(entry)
+        where = []
+
+    def migrate(*options: str) -> tuple[int, str]:
+        ran = converge("migrate", *where, *options, folder=str(tmp_path))
+        return ran.code, ran.err
+
+    stopped = migrate("--exclude", "later", "--map", "gate.toml")
+    assert stopped[0] == 5, stopped
+    later = migrate("--include", "later")
+    assert later[0] == 0, later
+    postgres(target, "INSERT INTO gate VALUES (1)")
+    resumed = migrate("--resume")
+    assert resumed[0] == 0, resumed
+    assert postgres(target, "SELECT id FROM first ORDER BY id") == [(1,), (2,)]
+    assert postgres(target, "SELECT id, state FROM converge.run ORDER BY id") == [
+        (1, "finished"), (2, "finished"),
+    ]  # fmt: skip
+    verified = converge("verify", *where, "--run", "1", folder=str(tmp_path))
+    assert verified.code == 0, verified.out
+    again = migrate("--resume")
+    assert (again[0], "T010" in again[1]) == ((0, False) if several else (2, True)), again
+    # One of which nothing is left, or whose table a later one has made again, is no more to be resumed.
+    postgres(target, "DELETE FROM gate; DROP TABLE first")
+    assert migrate("--include", "first", "--map", "gate.toml")[0] == 5
+    postgres(target, "DROP TABLE first")
+    assert migrate("--include", "later", "--recreate", "--yes")[0] == 0
+    again = migrate("--resume")
+    assert (again[0], "T010" in again[1]) == ((0, False) if several else (2, True)), again
+    assert migrate("--include", "first", "--map", "gate.toml")[0] == 5
+    assert migrate("--include", "first", "--recreate", "--yes")[0] == 0
+    again = migrate("--resume")
+    assert (again[0], "T010" in again[1]) == ((0, False) if several else (2, True)), again
+
+
 def test_a_run_that_has_ended_since_the_plan_is_another_run(
     databases: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,8 +34,10 @@ Move = tuple[str, str]
 looked for, either may be empty, for any."""
 
 
-def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> dict[str, Any] | None:
-    """The last run, or the last of this move, as JSON values; None where there was none.
+def last_run(
+    connection: psycopg.Connection[Any], move: Move | None = None, number: int | None = None
+) -> dict[str, Any] | None:
+    """The last run, or the last of this move or of this number, as JSON values; None where there was none.
 
     Raises BlockedError for a role that may not read the ledger.
     """
@@ -52,11 +54,39 @@ def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> d
         "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets, "
         "coalesce((to_jsonb(run) ->> 'paused')::boolean, false) AS paused FROM converge.run "
         "WHERE %(source)s IN ('', source) AND %(schema)s IN ('', target_schema) "
-        "ORDER BY id DESC LIMIT 1) r"
+        "AND id = coalesce(%(number)s, id) ORDER BY id DESC LIMIT 1) r"
     )
     source, schema = move or ("", "")
-    run: dict[str, Any] | None = value(connection, query, {"source": source, "schema": schema})
+    names = {"source": source, "schema": schema, "number": number}
+    run: dict[str, Any] | None = value(connection, query, names)
     return run
+
+
+def stopped_before(connection: psycopg.Connection[Any], move: Move) -> int | None:
+    """A run of this move that did not finish, before the last one, which has left nothing to do.
+
+    None where there is none, where a later run has made a table of it again, or where no table of it is left.
+    """
+    last = last_run(connection, move)
+    if last is None or last["state"] != "finished":
+        return None
+    query = (
+        # Through its JSON, because a ledger of an earlier version has no targets.
+        "WITH known AS (SELECT id, source, target_schema, state, "
+        "coalesce(to_jsonb(r) -> 'targets', '{}') AS targets FROM converge.run r) "
+        "SELECT max(id) FROM known stopped WHERE source = %(source)s AND target_schema = %(schema)s "
+        "AND state IN ('running', 'interrupted', 'failed') AND targets <> '{}' "
+        "AND NOT EXISTS (SELECT FROM converge.reject WHERE run_id = %(last)s) AND NOT EXISTS ("
+        "SELECT FROM known later, jsonb_each_text(later.targets) made, jsonb_each_text(stopped.targets) own "
+        "WHERE later.id > stopped.id AND later.target_schema = stopped.target_schema "
+        "AND made.value = own.value)"
+    )
+    source, schema = move
+    number = value(connection, query, {"source": source, "schema": schema, "last": last["id"]})
+    stopped = last_run(connection, move, number) if number is not None else None
+    if stopped is None or len(missing_tables(connection, stopped)) == len(stopped["targets"]):
+        return None
+    return int(number)
 
 
 def other_schema(connection: psycopg.Connection[Any], move: Move | None) -> str:

@@ -78,8 +78,9 @@ class Ledger:
         resume: bool,
         clears: bool,
         again: int | None,
+        number: int | None = None,
     ) -> Ledger:
-        """Takes the lock and begins a run, or goes on with the last one that did not finish.
+        """Takes the lock and begins a run, or goes on with the last one, or that of this number.
 
         `again` is the run of an attempt of this very process, which may have finished it unheard.
         Raises BlockedError when another run holds the lock or the plan has changed since, and
@@ -88,7 +89,7 @@ class Ledger:
         lock(connection, "migrate")
         end_leftovers(connection)
         if resume:
-            run = _resume(connection, plan, again)
+            run = _resume(connection, plan, again, number)
         else:
             run = _begin(connection, plan, evidence, clears)
         # Those of others that were killed, and could not enter it: as `end` does.
@@ -292,14 +293,14 @@ class LastRun(NamedTuple):
     state: str
 
 
-def require_run(connection: psycopg.Connection[Any], source: str, schema: str) -> LastRun:
-    """The last run of this source into this schema.
+def require_run(connection: psycopg.Connection[Any], source: str, schema: str, number: int | None) -> LastRun:
+    """The last run of this source into this schema, or that of this number.
 
     Raises UsageError where the ledger has none that can be resumed.
     """
     last, hint = None, None
     if exists(connection, "converge.run"):
-        last = _last_run(connection, source, schema)
+        last = _last_run(connection, source, schema, number)
         hint = _other_run(connection, source, schema)
     if last is None or last.state == "recovered":
         rolled_back = ": the last one was rolled back" if last else ""
@@ -311,17 +312,19 @@ def require_run(connection: psycopg.Connection[Any], source: str, schema: str) -
     return last
 
 
-def _last_run(connection: psycopg.Connection[Any], source: str, schema: str) -> LastRun | None:
+def _last_run(
+    connection: psycopg.Connection[Any], source: str, schema: str, number: int | None
+) -> LastRun | None:
     row = connection.execute(
         "SELECT id, plan_digest, state FROM converge.run WHERE source = %s AND target_schema = %s "
-        "ORDER BY id DESC LIMIT 1",
-        (source, schema),
+        "AND id = coalesce(%s, id) ORDER BY id DESC LIMIT 1",
+        (source, schema, number),
     ).fetchone()
     return None if row is None else LastRun(*row)
 
 
-def _resume(connection: psycopg.Connection[Any], plan: Plan, again: int | None) -> int:
-    last = require_run(connection, plan.source, plan.schema)
+def _resume(connection: psycopg.Connection[Any], plan: Plan, again: int | None, number: int | None) -> int:
+    last = require_run(connection, plan.source, plan.schema, number)
     # One with rejects may be as the attempt has met it: it goes on for them.
     rejects = "SELECT EXISTS (SELECT FROM converge.reject WHERE run_id = %s)"
     if last.state == "finished" and not value(connection, rejects, (last.id,)):

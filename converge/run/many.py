@@ -28,6 +28,7 @@ from converge.run.migrate import (
     note,
     planned,
     with_fixed_options,
+    with_stopped_run,
 )
 from converge.run.movers import Ask, Movers
 from converge.settings.file import same_target
@@ -192,7 +193,8 @@ class _Step:
         move = self.move
         emit(DatabaseStarted(move.name, "plan"))
         try:
-            options = with_fixed_options(move.source, move.target, move.options)
+            options = with_stopped_run(move.source, move.target, move.options)
+            options = with_fixed_options(move.source, move.target, options)
             digest = ""
             if options.resume:
                 done, digest, self.gone, place = _standing(move, options)
@@ -240,7 +242,7 @@ def _standing(
     """
     with explained(move.source, move.target), connect(move.target) as connection:
         place = (*server_and_database(connection), options.common.schema)
-        run = last_run(connection, (str(move.source), options.common.schema))
+        run = last_run(connection, (str(move.source), options.common.schema), options.common.run)
         if run is None or run["state"] == "recovered":
             return None, "", None, place
         done, gone = finished_result(connection, run), None

@@ -33,7 +33,7 @@ from converge.model.result import Result
 from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import changes, fingerprint
 from converge.postgres.connect import connect, end
-from converge.postgres.history import last_run, require_ledger, result_of
+from converge.postgres.history import last_run, require_ledger, result_of, stopped_before
 from converge.postgres.ledger import Ledger, require_run, require_same, upgrade
 from converge.postgres.lock import lock
 from converge.postgres.recorded import last_recorded, record_plan
@@ -57,7 +57,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     does. Raises BlockedError before anything is written, SourceError, TargetError, and Interrupted
     when the user stopped it; the ledger then knows how to go on.
     """
-    options = with_fixed_options(source, target, options)
+    options = with_fixed_options(source, target, with_stopped_run(source, target, options))
     job = Job(source, target, options, emit, result)
     if options.alembic is None:
         _run(job)
@@ -124,6 +124,25 @@ def _run(job: Job) -> None:
         except KeyboardInterrupt:
             raise _stopped(current, options) from None
         current = _Attempt(job, current.ledger)
+
+
+def with_stopped_run(source: Endpoint, target: Endpoint, options: MigrateOptions) -> MigrateOptions:
+    """With the run that --resume means, where another one has finished since it was stopped."""
+    common = options.common
+    # Revisions are run after the last run, and its report has them.
+    if not options.resume or options.alembic is not None or common.run is not None:
+        return options
+
+    def stopped() -> int | None:
+        last = recorded_run(source, target, common)
+        if not isinstance(last, Recorded):
+            return None
+        with explained(source, target), connect(target) as connection:
+            return stopped_before(connection, (str(source), last.options.schema))
+
+    # What cannot be reached is said when the plan is made.
+    number, _ = result_or_error(stopped)
+    return replace(options, common=replace(common, run=number))
 
 
 def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptions) -> MigrateOptions:
@@ -248,6 +267,7 @@ class _Attempt:
                 resume=options.resume,
                 clears=options.common.clears,
                 again=self._again,
+                number=options.common.run,
             )
             if not options.resume:
                 _require_unmade(prepared)
@@ -289,7 +309,7 @@ def planned(job: Job) -> Iterator[Prepared]:
     common = replace(options.common, jobs=options.common.jobs + options.awaited.count)
 
     def first(target: psycopg.Connection[Any], facts: Target, inputs: Inputs) -> None:
-        run = last_recorded(target, job.source, inputs.schema) if options.resume else None
+        run = last_recorded(target, job.source, inputs.schema, common.run) if options.resume else None
         check_target(
             target, facts, inputs,
             clears=options.common.clears and not options.resume,
@@ -297,7 +317,7 @@ def planned(job: Job) -> Iterator[Prepared]:
             approve=options.approve,
         )  # fmt: skip
         if options.resume:
-            require_run(target, inputs.source, inputs.schema)
+            require_run(target, inputs.source, inputs.schema, common.run)
 
     with prepare(
         job.source,
@@ -316,7 +336,7 @@ def planned(job: Job) -> Iterator[Prepared]:
         result.source_version, result.target_version = plan.source_version, plan.target_version
         check_plan(plan, expected=options.expected)
         if options.resume and prepared.target is not None:
-            run = last_recorded(prepared.target, job.source, plan.schema)
+            run = last_recorded(prepared.target, job.source, plan.schema, common.run)
             if isinstance(run, Recorded):
                 require_plan_of(run, plan)
         yield prepared
