@@ -392,7 +392,7 @@ def test_a_reviewed_plan_is_one_of_the_merge_too(shards: Shards) -> None:
 
 @pytest.mark.parametrize("merge", ['{ schema = "app" }', '{ schema = "app", column = "tenant" }'])
 def test_shards_of_one_schema_with_other_values(shards: Shards, merge: str) -> None:
-    """Odd values that a policy settles, and long ones for which an index is made otherwise."""
+    """Odd values that a policy changes, and long ones for which an index is made otherwise."""
     for number, name in enumerate(NAMES):
         mysql(
             f"{shards.source}/{name}",
