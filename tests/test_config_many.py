@@ -519,6 +519,7 @@ def test_both_addresses_may_name_one_variable(tmp_path: Path, monkeypatch: pytes
         ("mysql://u:${NOT_SET}@h/tenant_*", True),
         ("${TENANTS_URL}", True),
         ("${SERVER_URL}/tenant_*", True),
+        ("${NOT_SET}/tenant_*", True),
         ("mysql://${HOST_AND_DATABASE}", True),
         ("mysql://u@h/${TENANTS}", True),
         ("${NOT_SET}", False),

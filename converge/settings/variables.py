@@ -94,9 +94,10 @@ def named_database(text: str) -> str:
     def value(found: re.Match[str]) -> str:
         return os.environ.get(found[1]) or dotenv().get(found[1]) or ""
 
-    # What begins with a variable has its login in there: ${MYSQL}/tenant_*
-    parts = split_login(text) or split_login(VARIABLE.sub(value, text))
-    after_login = VARIABLE.sub(value, parts[3]) if parts else ""
+    # What begins with a variable, as ${MYSQL}/tenant_*, has its login in there, if it is set.
+    known = VARIABLE.sub(value, text)
+    parts = split_login(text) or split_login(known)
+    after_login = VARIABLE.sub(value, parts[3]) if parts else known
     return unquote(after_login.partition("?")[0].partition("/")[2])
 
 
