@@ -218,24 +218,31 @@ def test_checks_over_values_that_a_map_changes(
 
 
 def test_values_that_optional_indexes_have_no_room_for(databases: tuple[str, str], tmp_path: Path) -> None:
-    """The run goes on without the indexes, as the plan says, and all rows are there."""
+    """The run goes on without these indexes and their comments, and all rows are there."""
     source, target = databases
     chance = random.Random(7)
     token = "".join(chance.choices(ascii_letters + digits, k=2900))
     mysql(
         source,
         "CREATE TABLE t (id INT PRIMARY KEY, token VARCHAR(3000) CHARACTER SET ascii, body MEDIUMTEXT, "
-        "KEY token (token), FULLTEXT words (body))",
+        "title VARCHAR(9), KEY token (token) COMMENT 'too long', KEY title (title) COMMENT 'it''s; short', "
+        "FULLTEXT words (body) COMMENT 'too many', FULLTEXT words_of_title (title) COMMENT 'few')",
     )
     words = " ".join("".join(chance.choices(ascii_letters, k=11)) for _ in range(110_000))
-    mysql(source, "INSERT INTO t VALUES (1, %s, %s)", token, words)
+    mysql(source, "INSERT INTO t VALUES (1, %s, %s, 'a b')", token, words)
     map_ = tmp_path / "map.toml"
-    map_.write_text('[[index]]\nmatch = { table = "t", index = "words" }\nmethod = "gin"\n')
+    map_.write_text('[[index]]\nmatch = { table = "t", index = "words*" }\nmethod = "gin"\n')
     ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_), "--json")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     refused = [one["message"] for one in ran.json["findings"] if one["code"] == "P052"]
     assert len(refused) == 2, refused
     assert "tsvector" in "".join(refused)
+    comments = postgres(
+        target,
+        "SELECT c.relname, obj_description(c.oid) FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid "
+        "WHERE i.indrelid = 't'::regclass AND NOT i.indisprimary ORDER BY 1",
+    )
+    assert comments == [("title", "it's; short"), ("words_of_title", "few")]
 
 
 def test_the_targets_checks_over_values_that_a_map_changes(

@@ -213,9 +213,8 @@ class Draft:
             self.making["" if phase == "shared" else object_].append(sql)
 
     def comment(self, object_: str, kind: str, name: str, text: str) -> None:
-        """One COMMENT ON; `name` is quoted already. No text of PostgreSQL holds a NUL."""
-        text = pg_text(text.replace("\0", ""))
-        self.do("finish", object_, f"COMMENT ON {kind} {name} IS {text}", "the source's comment")
+        """One COMMENT ON; `name` is quoted already."""
+        self.do("finish", object_, comment_sql(kind, name, text), "the source's comment")
 
     def share(self, object_: str, sql: str, why: str) -> bool:
         """A statement for what several objects use: made once, before them. Whether it is a new one."""
@@ -326,6 +325,12 @@ class Draft:
         """An object that must be settled before anything is written."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
         self.find(code, name, why, hint or f"--exclude {name.partition('.')[0]}")
+
+
+def comment_sql(kind: str, name: str, text: str) -> str:
+    """COMMENT ON what has this quoted name. No text of PostgreSQL holds a NUL."""
+    text = pg_text(text.replace("\0", ""))
+    return f"COMMENT ON {kind} {name} IS {text}"
 
 
 def rows_words(table: Table, count: Count) -> str:

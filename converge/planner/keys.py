@@ -13,7 +13,7 @@ from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.quote import pg_name
 from converge.model.table_plan import Computed
 from converge.planner.decision import column_entry, index_entry
-from converge.planner.draft import Draft
+from converge.planner.draft import Draft, comment_sql
 from converge.planner.rows import comparable, orphans
 from converge.translate import Context, TableColumns, Term, Untranslatable, translate
 from converge.translate.term import ODDLY
@@ -85,20 +85,29 @@ def _index(draft: Draft, table: Table, index: Index, method: str | None) -> None
     else:
         unique, using = "UNIQUE " if index.unique else "", f" USING {method}" if method else ""
         sql = f"CREATE {unique}INDEX {pg_name(target)} ON {on}{using} ({listed})"
-    # A plain index holds no data: when the server refuses it (a value too long for a btree page),
-    # the run goes on and says so.
-    why = "the primary key" if constraint == "PRIMARY KEY" else "an index of the source"
-    draft.do("index", table.name, sql, why, optional=not index.unique)
+    if index.unique:
+        why = "the primary key" if constraint == "PRIMARY KEY" else "an index of the source"
+        draft.do("index", table.name, sql, why)
+        if index.comment:
+            draft.comment(table.name, "INDEX", draft.own(target), index.comment)
+    else:
+        _optional(draft, table, index, target, sql, "an index of the source")
     if index.primary and not constraint:
         why = "its primary key covers prefixes, which only a unique index can: there is no PRIMARY KEY"
         draft.find(Code.P047, name, why)
-    if index.comment:
-        draft.comment(table.name, "INDEX", draft.own(target), index.comment)
     if index.unique and [part.removesuffix(" DESC") for part in parts] == columns:
         draft.unique[table.name].append(frozenset(column.lower() for column in index.columns))
     draft.done("index", name, target, "in ascending order" if index.primary else "in the same order")
     if expressions:
         draft.computed.append(Computed("index", name, target, table.name, expressions, (table.name,)))
+
+
+def _optional(draft: Draft, table: Table, index: Index, target: str, sql: str, why: str) -> None:
+    """Adds an index that holds no data: when the server refuses it (a value too long for a btree page), the
+    run goes on and says so. Its comment is in the same statement, because it would fail without the index."""
+    if index.comment:
+        sql += ";\n" + comment_sql("INDEX", draft.own(target), index.comment)
+    draft.do("index", table.name, sql, why, optional=True)
 
 
 def _is_geometry(draft: Draft, table: Table, index: Index) -> bool:
@@ -115,7 +124,7 @@ def _words(draft: Draft, table: Table, index: Index) -> None:
         f"CREATE INDEX {pg_name(target)} ON {draft.qualified(table.name)} "
         f"USING gin (to_tsvector('simple', {document}))"
     )
-    draft.do("index", table.name, sql, "a map wants a GIN index for FULLTEXT", optional=True)
+    _optional(draft, table, index, target, sql, "a map wants a GIN index for FULLTEXT")
     draft.find(Code.P039, name, "MATCH … AGAINST becomes to_tsvector(…) @@ websearch_to_tsquery(…)")
     draft.done("index", name, target, "the words of the same columns")
 
