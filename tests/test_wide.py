@@ -14,8 +14,8 @@ from support import mysql as run
 
 from converge.codes import Code
 from converge.mapping.read import load
-from converge.model.catalog import Catalog, Column, Table
-from converge.model.evidence import Count, Evidence, TableFacts
+from converge.model.catalog import Catalog, Check, Column, ForeignKey, Index, IndexPart, Table
+from converge.model.evidence import Count, Evidence, Search, TableFacts
 from converge.planner.inputs import Inputs
 from converge.planner.plan import all_questions, make_plan
 from converge.sandbox import Server
@@ -122,6 +122,38 @@ def test_limits_that_no_test_can_afford_are_found_with_a_fix() -> None:
     assert fixes[Code.V018] == ['policy = { too_big = "null" }']
     assert fixes[Code.V029] == ['policy = { json_size = "null" }', '# or: to = "json"']
     assert fixes[Code.V033] == ['using = "IF(LENGTH({})>150000000,NULL,{})"', "# or: skip = true"]
+
+
+def test_questions_about_many_columns_are_few(tmp_path: Path) -> None:
+    """They are asked once for each value that the data may decide for, not for each type that has it."""
+    names = [f"f{number}" for number in range(28)]
+    flags = tuple(Column(name, "tinyint(1)", "tinyint", False) for name in names)
+    times = tuple(Column(f"t{number}", "time", "time", False) for number in range(15))
+    text = Column("s", "varchar(9)", "varchar", False, length=9, charset="latin1", collation="latin1_bin")
+    keyed = tuple(column.name for column in (*times, text))
+    unique = Index("keyed", True, "BTREE", tuple(map(IndexPart, keyed)))
+    any_of = Check("any_of", " or ".join(f"(`{name}` = 1)" for name in names), True)
+    parent = Table("parent", "InnoDB", (*times, text), (unique,))
+    key = ForeignKey("key", keyed, "db", "parent", keyed, "NO ACTION", "NO ACTION")
+    child = Table("child", "InnoDB", (*flags, *times, text), (unique,), (key,), (any_of,))
+    catalog = Catalog("db", "8.0.33", "utf8mb4", (parent, child))
+
+    def questions(map_: str) -> tuple[list[str], list[Search]]:
+        path = tmp_path / "map.toml"
+        path.write_text(map_)
+        asked = {one.table: one for one in all_questions(Inputs(catalog, load([str(path)])))}
+        child = asked["child"]
+        return [one for one in child.conditions if one.startswith("NOT (")], [*child.searches]
+
+    citext = '[[column]]\nmatch = { column = "s" }\nto = "citext"\n'
+    changed = '[[column]]\nmatch = { column = "f0" }\nto = "smallint"\nusing = "1 - {}"\n'
+    ((condition,), _), (_, searches) = questions(changed), questions(citext)
+    assert "(1 - `f0`)" in condition
+    assert [one.name.split(" ", 1)[0] for one in searches] == ["key", "equal"]
+    # Each of the flags may become one of two values.
+    trues = '[[column]]\nmatch = { type = "tinyint" }\npolicy = { not_boolean = "true" }\n'
+    conditions, _ = questions(trues)
+    assert 1 < len(conditions) <= 256
 
 
 def test_rows_too_wide_for_a_page_are_found(

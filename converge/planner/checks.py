@@ -10,7 +10,7 @@ from converge.model.catalog import Check, Table
 from converge.model.quote import pg_name
 from converge.model.words import said
 from converge.planner.draft import Draft, rows_words
-from converge.planner.rows import TargetValue, planned, possible
+from converge.planner.rows import TargetValue, combinations, planned, possible
 from converge.translate import TableColumns, Untranslatable, translate_condition
 
 _TEXT_OR_NAME = re.compile(r"'(?:[^'\\]|\\.|'')*'|`((?:[^`]|``)*)`", re.DOTALL)
@@ -26,7 +26,8 @@ def conditions(draft: Draft, table: Table) -> Iterator[str]:
     """What the scan should count: rows that break a CHECK as the maps change them."""
     for check in table.checks if draft.loading is None else ():
         names = list(_columns(table, check))
-        for values in possible(draft, table, names):
+        columns = ([_replacement(one) for one in possible(draft, table, name)] for name in names)
+        for values in combinations(columns):
             if broken := _broken(check, dict(zip(names, values, strict=True))):
                 yield broken
 
@@ -71,7 +72,7 @@ def _broken_rows(draft: Draft, table: Table, check: Check) -> str:
     """The rows that break the CHECK as the maps change them; says of one that nobody could ask about it."""
     values = {name: planned(draft, table, name) for name in _columns(table, check)}
     changed = ", ".join(name for name, one in values.items() if one.changed)
-    broken = _broken(check, values)
+    broken = _broken(check, {name: _replacement(one) for name, one in values.items()})
     count = draft.evidence.count(table.name, broken) if broken else None
     if changed and count is None:
         message = f"is only tried against the loaded rows, because a map changes {changed}"
@@ -87,23 +88,27 @@ def _columns(table: Table, check: Check) -> Iterator[str]:
     return (column.name for column in table.columns if column.name.lower() in read)
 
 
-def _broken(check: Check, values: Mapping[str, TargetValue]) -> str | None:
+def _broken(check: Check, replacements: Mapping[str, str | None]) -> str | None:
     """MySQL condition: a row breaks the CHECK as the maps change it; None where it cannot be asked."""
-    changed = {name.lower(): one for name, one in values.items() if one.changed}
+    changed = {name.lower(): one for name, one in replacements.items() if one != ""}
     certain = _CERTAIN.fullmatch(_TEXT_OR_NAME.sub("", check.expression))
-    if not changed or not certain or any(one.value.made for one in changed.values()):
+    if not changed or not certain or None in changed.values():
         return None
 
     def value(found: re.Match[str]) -> str:
-        one = changed.get((found[1] or "").replace("``", "`").lower())
-        return _as_source(one) if one else found[0]
+        return changed.get((found[1] or "").replace("``", "`").lower()) or found[0]
 
     return f"NOT ({_TEXT_OR_NAME.sub(value, check.expression)})"
 
 
-def _as_source(one: TargetValue) -> str:
-    """A changed value, compared as the source's column: its translation does the same."""
+def _replacement(one: TargetValue) -> str | None:
+    """MySQL expression of a changed value, compared as the source's column: its translation does the same.
+
+    Empty for a value that no map changes, None for one of another kind.
+    """
     column = one.value.column
+    if not one.changed or one.value.made:
+        return None if one.changed else ""
     if column.collation is None:
         return f"({one.value.sql})"
     return f"(CONVERT({one.value.sql} USING {column.charset}) COLLATE {column.collation})"

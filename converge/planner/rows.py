@@ -6,13 +6,14 @@ and compare them, in expressions of the source, once for each type that the data
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
+from typing import TypeVar
 
 from converge.codes import Code
 from converge.mapping.rules import setting
-from converge.model.catalog import ForeignKey, Index, Table
+from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.evidence import Count, Search
 from converge.model.quote import my_name
 from converge.planner.decision import Decision, column_entry, index_entry
@@ -63,15 +64,27 @@ class TargetValue:
 
 Pair = tuple[TargetValue, TargetValue]
 """A column of a foreign key and the parent's."""
+Join = tuple[bool, str, str]
+"""How such a pair is compared: whether `_as_source`, and its `_sides`."""
 Part = tuple[str, str]
 """A column of a unique key: its `TargetValue.key` and `way_out`."""
+_T = TypeVar("_T", bound=Hashable)
+_COMBINATIONS = 256
 
 
-def possible(draft: Draft, table: Table, names: Sequence[str]) -> Iterator[tuple[TargetValue, ...]]:
-    """The columns' values in all types that the data may decide for; none where a type is not known."""
-    candidates = (draft.decisions.candidates(table, table.column(name)) for name in names)
-    by_type = ({one.to: one for one in several}.values() for several in candidates)
-    return product(*([_compared(draft, one) for one in several] for several in by_type))
+def possible(draft: Draft, table: Table, name: str) -> list[TargetValue]:
+    """The column's value in each type that the data may decide for; none where its type is not known."""
+    return [_compared(draft, one) for one in draft.decisions.candidates(table, table.column(name))]
+
+
+def combinations(columns: Iterable[Iterable[_T]]) -> Iterator[tuple[_T, ...]]:
+    """What to ask about several columns, each given by what a question takes from its possible values.
+
+    Equal ones count once: ``CAST(`b` AS BINARY)`` of a TINYINT(1) that becomes boolean or smallint. The rest
+    has a limit, because two values of each of 28 columns would be 268 million questions; those beyond it are
+    not asked and have no count.
+    """
+    return islice(product(*map(dict.fromkeys, columns)), _COMBINATIONS)
 
 
 def planned(draft: Draft, table: Table, name: str) -> TargetValue:
@@ -134,9 +147,26 @@ def orphan_searches(draft: Draft, table: Table) -> Iterator[Search]:
         parent = draft.source(key.parent)
         if parent is None or key.parent_database != draft.catalog.database:
             continue
-        sides = possible(draft, table, key.columns), possible(draft, parent, key.parent_columns)
-        for children, parents in product(*sides):
-            yield from _searches(table, key, list(zip(children, parents, strict=True)))
+        columns = (_joins(_pairs(draft, (table, one), (parent, other))) for one, other in key.pairs)
+        for joins in combinations(columns):
+            yield from _searches(table, key, joins)
+
+
+def _pairs(draft: Draft, *sides: tuple[Table, str]) -> Iterator[Pair]:
+    """The values of two columns that a foreign key joins. A type that depends on the data is that of both."""
+    candidates = (draft.decisions.candidates(table, table.column(name)) for table, name in sides)
+    for child, parent in product(*candidates):
+        if child.rule == parent.rule or not (child.rule.fits or parent.rule.fits):
+            yield _compared(draft, child), _compared(draft, parent)
+
+
+def _joins(pairs: Iterable[Pair]) -> list[Join]:
+    """How the pairs are compared that the target can compare."""
+    return [
+        (_as_source(child, parent), *_sides(child, parent))
+        for child, parent in pairs
+        if comparable(child.value.to, parent.value.to)
+    ]
 
 
 def orphans(draft: Draft, table: Table, key: ForeignKey) -> tuple[Count | None, int]:
@@ -147,8 +177,11 @@ def orphans(draft: Draft, table: Table, key: ForeignKey) -> tuple[Count | None, 
     parent = draft.source(key.parent)
     if parent is None or key.parent not in draft.tables or table.name not in draft.evidence.tables:
         return None, 0
-    pairs = [(planned(draft, table, child), planned(draft, parent, other)) for child, other in key.pairs]
-    found = [draft.evidence.found(table.name, one) for one in _searches(table, key, pairs)]
+    pairs = ((planned(draft, table, child), planned(draft, parent, other)) for child, other in key.pairs)
+    joins = _joins(pairs)
+    if len(joins) < len(key.pairs):
+        return None, 0
+    found = [draft.evidence.found(table.name, one) for one in _searches(table, key, joins)]
     # Of texts that the source compares two questions are asked, the bytes' last.
     if not any(by_bytes(draft, draft.column(table.name, name)) for name in key.columns):
         found = found[:1]
@@ -158,18 +191,15 @@ def orphans(draft: Draft, table: Table, key: ForeignKey) -> tuple[Count | None, 
     return exact, exact.rows - alike.rows if alike and exact else 0
 
 
-def _searches(table: Table, key: ForeignKey, pairs: Sequence[Pair]) -> Iterator[Search]:
-    if not all(comparable(child.value.to, parent.value.to) for child, parent in pairs):
-        return
-    if all(_as_source(child, parent) for child, parent in pairs):
+def _searches(table: Table, key: ForeignKey, joins: Sequence[Join]) -> Iterator[Search]:
+    if all(as_source for as_source, _, _ in joins):
         yield from _by_columns(table, key)
         return
-    sides = [_sides(child, parent) for child, parent in pairs]
-    parts = ",".join(f"{parent} AS `part {number}`" for number, (_, parent) in enumerate(sides))
-    on = " AND ".join(f"{child}=p.`part {number}`" for number, (child, _) in enumerate(sides))
+    parts = ",".join(f"{parent} AS `part {number}`" for number, (_, _, parent) in enumerate(joins))
+    on = " AND ".join(f"{child}=p.`part {number}`" for number, (_, child, _) in enumerate(joins))
     there = f"SELECT DISTINCT {parts} FROM {my_name(key.parent)}"
     join = f"FROM {my_name(table.name)} AS c LEFT JOIN ({there}) AS p ON {on}"
-    filled = " AND ".join(f"{child} IS NOT NULL" for child, _ in sides)
+    filled = " AND ".join(f"{child} IS NOT NULL" for _, child, _ in joins)
     yield Search(f"{key.name} by {parts}: {on}", join, f"{filled} AND p.`part 0` IS NULL")
 
 
@@ -214,8 +244,11 @@ def _by_columns(table: Table, key: ForeignKey) -> Iterator[Search]:
 def duplicate_searches(draft: Draft, table: Table) -> Iterator[Search]:
     """A question for each unique key whose values may become equal, for each type of its columns."""
     for index in unique_keys(draft, table) if draft.loading is None else ():
-        for values in possible(draft, table, index.columns):
-            parts = _parts(index, values)
+        columns = (
+            [_part(part, one) for one in possible(draft, table, name)]
+            for name, part in zip(index.columns, index.parts, strict=True)
+        )
+        for parts in combinations(columns):
             if any(way_out for _, way_out in parts):
                 yield duplicates(table, parts)
 
@@ -242,12 +275,12 @@ def unique_keys(draft: Draft, table: Table) -> Iterator[Index]:
 
 def parts_of(draft: Draft, table: Table, index: Index) -> list[Part]:
     """The key's columns by the types that were chosen, and as the maps' policies leave them."""
-    return _parts(index, [planned(draft, table, name) for name in index.columns])
+    pairs = zip(index.columns, index.parts, strict=True)
+    return [_part(part, planned(draft, table, name)) for name, part in pairs]
 
 
-def _parts(index: Index, values: Sequence[TargetValue]) -> list[Part]:
-    pairs = zip(values, index.parts, strict=True)
-    return [(one.key(part.prefix), one.way_out) for one, part in pairs]
+def _part(part: IndexPart, value: TargetValue) -> Part:
+    return value.key(part.prefix), value.way_out
 
 
 def duplicates(
