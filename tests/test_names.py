@@ -203,3 +203,27 @@ def test_a_database_in_the_server_s_own_case(
         # A row of a table that was left out would lose its parent.
         ran = converge("rollback", *ends, "--apply", "--yes")
         assert (ran.code, "error[V132]" in ran.err) == (4, True), ran.out + ran.err
+
+
+def test_a_key_that_spells_its_parents_column_in_another_case(databases: tuple[str, str]) -> None:
+    """The server keeps what was typed where the child is made first, as in a dump."""
+    source, target = databases
+    mysql(
+        source,
+        "SET foreign_key_checks = 0;"
+        "CREATE TABLE child (id INT PRIMARY KEY, p BIGINT UNSIGNED NOT NULL, "
+        "FOREIGN KEY (p) REFERENCES parent (p_id));"
+        "CREATE TABLE parent (P_ID BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY);"
+        "INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1, 1)",
+    )
+    ends = ("--source", source, "--target", target)
+    for more in ((), ("--no-scan", "--recreate", "--yes")):
+        ran = converge("migrate", *ends, *more, "--json")
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+        key = (
+            "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint "
+            "WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+        )
+        assert postgres(target, key) == [("child", "parent")]
+        types = "SELECT DISTINCT data_type FROM information_schema.columns WHERE lower(column_name) ~ '^p'"
+        assert postgres(target, f"{types} AND table_schema = 'public'") == [("bigint",)]

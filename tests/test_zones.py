@@ -10,9 +10,9 @@ from support import converge, mysql, postgres
 TABLE = """
 CREATE TABLE visit (
   id INT PRIMARY KEY, at TIMESTAMP(3) NULL, site INT,
-  day DATE AS (CAST(at AS DATE)) VIRTUAL, hour TINYINT AS (HOUR(at)) VIRTUAL,
+  day DATE AS (CAST(AT AS DATE)) VIRTUAL, hour TINYINT AS (HOUR(At)) VIRTUAL,
   written VARCHAR(20) AS (DATE_FORMAT(at, 'at `at` %Y-%m-%d')) VIRTUAL, wall DATETIME(3) AS (at) VIRTUAL,
-  next_day DATE AS (day + INTERVAL 1 DAY) VIRTUAL, moment TIMESTAMP AS (at) VIRTUAL,
+  next_day DATE AS (Day + INTERVAL 1 DAY) VIRTUAL, moment TIMESTAMP AS (at) VIRTUAL,
   again TIME AS (CAST(moment AS TIME)) VIRTUAL, kept DATE AS (CAST(at AS DATE)) STORED,
   twice INT AS (site * 2) VIRTUAL, UNIQUE KEY once_a_day (site, day));
 INSERT INTO visit (id, at, site) VALUES

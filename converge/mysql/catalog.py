@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, cast
@@ -59,7 +59,8 @@ def read_catalog(connection: Connection[Any], own: Privileges, only: Container[s
     checks = rows("checks") if capabilities(version).check_constraints else []
     columns = _group(rows("columns"), _column)
     indexes = _groups(rows("indexes"), _indexes)
-    keys = _foreign_keys(rows("foreign_key_columns"), rows("foreign_key_rules"))
+    spelled = {(table, column.name.lower()): column.name for table in columns for column in columns[table]}
+    keys = _foreign_keys(rows("foreign_key_columns"), rows("foreign_key_rules"), own.name, spelled)
     checks_of = _group(checks, lambda row: Check(row[1], unescape(row[2]), row[3] == "YES"))
     partitions = _group(rows("partitions"), lambda row: f"{row[1]} {row[2]}({row[3]}) {row[4]}".rstrip())
     # Of other tables some columns may be invisible.
@@ -184,7 +185,14 @@ def _indexes(rows: list[Row]) -> tuple[Index, ...]:
     return tuple(found)
 
 
-def _foreign_keys(columns: list[Row], rules: list[Row]) -> defaultdict[str, tuple[ForeignKey, ...]]:
+def _foreign_keys(
+    columns: list[Row], rules: list[Row], database: str, spelled: Mapping[tuple[str, str], str]
+) -> defaultdict[str, tuple[ForeignKey, ...]]:
+    """The keys of each table, with the columns of parents as these are `spelled`.
+
+    The server keeps them as they were typed where the parent was made after its child (8.0.33), as in a dump
+    with foreign_key_checks off.
+    """
     actions = {(table, name): (delete, update) for table, name, delete, update in rules}
     keys: defaultdict[str, tuple[ForeignKey, ...]] = defaultdict(tuple)
     for (table, name), group in groupby(columns, key=lambda row: (row[0], row[1])):
@@ -195,11 +203,17 @@ def _foreign_keys(columns: list[Row], rules: list[Row]) -> defaultdict[str, tupl
                 tuple(part[2] for part in parts),
                 parts[0][3],
                 parts[0][4],
-                tuple(part[5] for part in parts),
+                tuple(_spelled(part, database, spelled) for part in parts),
                 *actions[table, name],
             ),
         )
     return keys
+
+
+def _spelled(part: Row, database: str, spelled: Mapping[tuple[str, str], str]) -> str:
+    _, _, _, parent_database, parent, column = part
+    known: str = spelled.get((parent, column.lower()), column) if parent_database == database else column
+    return known
 
 
 def unescape(expression: str) -> str:

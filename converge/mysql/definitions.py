@@ -256,7 +256,8 @@ def with_zone(columns: Sequence[Column], zone: str) -> tuple[Column, ...]:
     """The columns, with an expression for those whose values depend on the session's zone."""
     if not zone:
         return tuple(columns)
-    by_name = {column.name: column for column in columns}
+    # An expression names them in the case in which they were typed.
+    by_name = {column.name.lower(): column for column in columns}
     return tuple(replace(column, zoned=_zoned(column, by_name, zone)) for column in columns)
 
 
@@ -265,7 +266,7 @@ def _zoned(column: Column, columns: Mapping[str, Column], zone: str) -> str:
     if not column.generated or column.generated_stored:
         return ""
     alone = _ZONED.fullmatch(column.generated)
-    copied = alone and columns.get((alone[1] or "").replace("``", "`"))
+    copied = alone and columns.get(_name(alone[1]))
     if copied and column.type == copied.type == "timestamp":
         return _zoned(copied, columns, zone)
     # The calls that are open, each with its arguments so far; the first one stands for the expression.
@@ -279,12 +280,16 @@ def _zoned(column: Column, columns: Mapping[str, Column], zone: str) -> str:
             name, *arguments = calls.pop()
             calls[-1][-1] += _local_call(name, arguments, zone)
         else:
-            other = columns.get((token[1] or "").replace("``", "`"))
+            other = columns.get(_name(token[1]))
             calls[-1][-1] += _local_value(other, columns, zone) if other else token[0]
     text = calls[0][1]
     if column.type == "timestamp":
         return _converted(f"({text})", zone, "+00:00")
     return "" if text == column.generated else text
+
+
+def _name(quoted: str | None) -> str:
+    return (quoted or "").replace("``", "`").lower()
 
 
 def _local_value(column: Column, columns: Mapping[str, Column], zone: str) -> str:

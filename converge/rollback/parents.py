@@ -259,10 +259,11 @@ class _There:
         if child is None or parent is None:
             return False
         ours, theirs = (
-            {column.source: column.target for column in table.columns} for table in (child, parent)
+            {column.source.lower(): column.target for column in table.columns} for table in (child, parent)
         )
+        # The source may print a parent's column as the key was typed.
         pairs = {
-            (ours.get(one), theirs.get(other))
+            (ours.get(one.lower()), theirs.get(other.lower()))
             for one, other in zip(key.columns, key.parent_columns, strict=True)
         }
         names = (pg_name(self._schema, child.target), pg_name(self._schema, parent.target))
