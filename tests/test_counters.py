@@ -10,7 +10,7 @@ from test_load import found, load, plan, shape, written
 
 import converge as api
 from converge.errors import TargetError
-from converge.run import attempt
+from converge.postgres.made import Record
 
 SOURCE = """
 CREATE TABLE Customer (id BIGINT PRIMARY KEY);
@@ -55,11 +55,11 @@ def test_a_sequence_goes_on_where_its_table_stands(loaded: tuple[str, str, str])
 def test_recover_sets_it_back(loaded: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     source, target, map_ = loaded
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise TargetError("stopped")
 
     postgres(target, "SELECT setval('customer_seq', 3); CREATE SEQUENCE other")
-    monkeypatch.setattr(attempt, "record_schema", stop)
+    monkeypatch.setattr(Record, "keep", stop)
     with pytest.raises(TargetError):
         options = api.Options(maps=(map_,), mode="load")
         api.migrate(source, target, api.MigrateOptions(common=options))
