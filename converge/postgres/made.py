@@ -102,17 +102,20 @@ def _as_made(then: Mapping[str, str], now: Mapping[str, str], *, whole: bool = F
 
     The type of a column may change: that is one way to let rejected rows in. What follows it changes, too.
     """
-    there = [(name, was, now[name]) for name, was in then.items() if name in now]
-    retyped = {name for name, was, text in there if _type(name, was) != _type(name, text)}
+    differing = {
+        name: (was, now.get(name))
+        for name, was in then.items()
+        if now.get(name) not in (was, _validated(was))
+    }
+    retyped = {
+        name for name, (was, text) in differing.items() if text and _type(name, was) != _type(name, text)
+    }
     follow = retyped | {json.loads(then[name])["of"] for name in retyped}
     objects = dict(now)
-    for name, was in then.items():
-        text = now.get(name)
+    for name, (was, text) in differing.items():
         if text is None:
             objects[name] = was
-        elif text not in (was, _validated(was)):
-            if name.startswith(_FOLLOWING) and _belongs(was, follow):
-                continue
+        elif not (name.startswith(_FOLLOWING) and _belongs(was, follow)):
             old, new = json.loads(was), json.loads(text)
             asked = old.keys() - new.keys() if name in retyped else old.keys() | new.keys() if whole else old
             others = {key: old.get(key) for key in asked if key not in _ignored(name)}
