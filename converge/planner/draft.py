@@ -80,6 +80,8 @@ class Draft:
         self.kept_losses: dict[str, list[Finding]] = {}
         """What the comparison of these rows takes for equal: values that a policy or the type changes."""
         self.statements: list[Statement] = []
+        self.by_object: defaultdict[str, list[Statement]] = defaultdict(list)
+        """The same, by the name of their object."""
         self.identities: list[Identity] = []
         self.findings: list[Finding] = []
         self.outcomes: list[Outcome] = []
@@ -208,7 +210,9 @@ class Draft:
     def do(
         self, phase: Phase, object_: str, sql: str, why: str, *, makes: str = "", optional: bool = False
     ) -> None:
-        self.statements.append(Statement(phase, object_, sql, why, makes, optional))
+        statement = Statement(phase, object_, sql, why, makes, optional)
+        self.statements.append(statement)
+        self.by_object[object_].append(statement)
         if phase in ("shared", "create") or (phase == "index" and not optional):
             self.making["" if phase == "shared" else object_].append(sql)
 

@@ -15,7 +15,6 @@ from converge.model.catalog import Table
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
 
-_USING = ("view ", "materialized view ", "policy ", "rule ")
 _PATTERNS = re.compile(r"~|LIKE\b|\bSIMILAR\b|regexp_|strpos|position|replace|split_part", re.IGNORECASE)
 """What PostgreSQL refuses for texts of a nondeterministic collation, the first until 18."""
 
@@ -34,18 +33,13 @@ def users(draft: Draft, table: Table, column: str) -> Iterator[str]:
     target = draft.column(table.name, column).target
     if draft.loading:
         own = draft.loading.matches[table.name].own
-        for name, text in draft.loading.existing.shape.items():
-            published = name.startswith("publication ") and '"condition"' in text
-            fires = name.startswith("trigger ") and (" UPDATE OF " in text or " WHEN (" in text)
-            parsed = name.startswith("function ") and "BEGIN ATOMIC" in text
-            if own.name in text and (
-                published or (target in text and (name.startswith(_USING) or fires or parsed))
-            ):
+        for name, text in draft.loading.using:
+            if own.name in text and (target in text or name.startswith("publication ")):
                 yield name
         generated = {one.name for one in own.columns if target in one.generated}
     else:
         place, quoted = draft.qualified(table.name), pg_name(target)
-        for one in draft.statements:
+        for one in (one for view in draft.catalog.views for one in draft.by_object[view.name]):
             if one.phase == "view" and place in one.sql and quoted in one.sql:
                 yield f"view {one.object}"
         columns = draft.tables[table.name].columns
@@ -66,7 +60,7 @@ def patterned(draft: Draft, table: Table, column: str) -> Iterator[str]:
                 yield f"index {index.name}"
         return
     place, quoted = draft.qualified(table.name), pg_name(target)
-    for one in draft.statements:
+    for one in draft.by_object[table.name]:
         head, _, condition = one.sql.partition(" CHECK (")
         if head.startswith(f"ALTER TABLE {place} ") and quoted in condition and _PATTERNS.search(condition):
             yield f"CHECK constraint {head.rpartition(' ')[2]}"
@@ -76,7 +70,7 @@ def referring(draft: Draft, table: str, column: str) -> list[tuple[str, str]]:
     """Source tables and columns whose values are this column's, by foreign keys, one after the other."""
     found = [(table, column)]
     for parent in found:
-        for child in draft.catalog.tables:
+        for child in _neighbors(draft, table, column):
             for key in child.foreign_keys:
                 pairs = zip(key.columns, key.parent_columns, strict=True)
                 here = [(child.name, own) for own, other in pairs if (key.parent, other) == parent]
@@ -91,13 +85,21 @@ def joined(draft: Draft, table: Table, column: str) -> Iterator[str]:
     if draft.loading:
         here, name = draft.loading.matches[table.name].own.quoted, draft.column(table.name, column).target
         for own in draft.loading.existing.foreign_keys:
-            if (here, name) in _sides(own.table, own.columns, own.parent, own.parent_columns):
+            if here in (own.table, own.parent) and (here, name) in _sides(
+                own.table, own.columns, own.parent, own.parent_columns
+            ):
                 yield f"foreign key {own.name} of {own.table}"
         return
-    for child in draft.catalog.tables:
+    for child in _neighbors(draft, table.name, column):
         for key in child.foreign_keys:
             if (table.name, column) in _sides(child.name, key.columns, key.parent, key.parent_columns):
                 yield f"foreign key {key.name} of {child.name}"
+
+
+def _neighbors(draft: Draft, table: str, column: str) -> Iterator[Table]:
+    """The tables that foreign keys join with the column, its own among them."""
+    names = {name for name, _ in draft.decisions.joined(table, column)}
+    return filter(None, map(draft.source, sorted(names)))
 
 
 def _sides(

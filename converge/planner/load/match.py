@@ -64,6 +64,11 @@ class Loading:
         """The target's tables that take nothing."""
         return tuple(own for own in self.existing.tables if own.quoted not in self.by_quoted)
 
+    @cached_property
+    def using(self) -> tuple[tuple[str, str], ...]:
+        """The target's objects, with their texts, that may not let a column that they use change its type."""
+        return tuple((name, text) for name, text in self.existing.shape.items() if _uses(name, text))
+
     def parent(self, key: ForeignKey) -> Match | None:
         """The match of the table that a key of the source refers to, which need not be loaded itself."""
         if key.parent_database != self.catalog.database:
@@ -78,6 +83,15 @@ class Loading:
         name = setting(self.map.for_table(table), "rename")[0] or table.name
         found = (self.existing.sequence(schema, one) for one in dict.fromkeys((name, name.lower())))
         return next(filter(None, found), None)
+
+
+def _uses(name: str, text: str) -> bool:
+    return (
+        name.startswith(("view ", "materialized view ", "policy ", "rule "))
+        or (name.startswith("publication ") and '"condition"' in text)
+        or (name.startswith("trigger ") and (" UPDATE OF " in text or " WHEN (" in text))
+        or (name.startswith("function ") and "BEGIN ATOMIC" in text)
+    )
 
 
 def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existing) -> Loading:
