@@ -23,6 +23,7 @@ from converge.postgres.query import value
 SCHEMA = "pg_temp"
 _TABLES = 200
 """Tables in one transaction: each takes several locks, of which a server has some thousands."""
+_UNDO = "ROLLBACK TO trial"
 _NOT_THE_SQL = (*NOT_THE_STATEMENT, "XX")  # internal errors, too
 
 
@@ -142,11 +143,14 @@ class Trials:
             return SCHEMA + name if ours else found[0]
 
         names = self._in_query if TARGET_SCHEMA in sql else self._name
+        tried = names.sub(placed, sql).replace(TARGET_SCHEMA, SCHEMA)
         try:
-            with self._connection.transaction(force_rollback=undo):
-                self._connection.execute(names.sub(placed, sql).replace(TARGET_SCHEMA, SCHEMA).encode())
+            # In one message: a round trip, and not three.
+            end = f"{_UNDO};RELEASE trial" if undo else "RELEASE trial"
+            self._connection.execute(f"SAVEPOINT trial;{tried}\n;{end}".encode())
         except psycopg.Error as error:
             if error.sqlstate is None or error.sqlstate.startswith(_NOT_THE_SQL):
                 raise
+            self._connection.execute(f"{_UNDO};RELEASE trial".encode())
             return (error.diag.message_primary or str(error)).splitlines()[0]
         return None
