@@ -62,7 +62,7 @@ class _Member:
 
 
 class Guests:
-    """The workers that have joined a run: one place for tasks (`run/workers.Joined`)."""
+    """The workers that have joined a run: one place for tasks beside the pipes of `run/workers`."""
 
     def __init__(self, mailbox: Mailbox, run: int, door: Door, emit: Sink) -> None:
         self._mailbox, self._run, self._door, self._emit = mailbox, run, door, emit
@@ -72,7 +72,9 @@ class Guests:
         self._until: float | None = None
         """While all begin: when those that have not answered are left out."""
         self.returned: deque[object] = deque()
+        """Tasks of workers that have left, to be given to others."""
         self.findings: list[Finding] = []
+        """What the run's report says of them."""
         self.others = 0
         """Workers that somebody else starts."""
         self.started: list[Started] = []
@@ -131,17 +133,21 @@ class Guests:
 
     @property
     def busy(self) -> int:
+        """Tasks that they have."""
         return sum(len(member.tasks) for member in self._members.values())
 
     @property
     def room(self) -> bool:
+        """Whether they take one more."""
         return any(member.room > 0 for member in self._on_time())
 
     @property
     def heard(self) -> bool:
+        """Whether somebody has said something that is read already."""
         return self._mailbox.heard
 
     def fileno(self) -> int:
+        """Can be read when somebody has said something."""
         return self._mailbox.fileno()
 
     def give(self, task: object) -> None:
@@ -174,6 +180,7 @@ class Guests:
             number += 1
 
     def everyone(self, task: object) -> None:
+        """Gives all of them the same task."""
         for member in self._on_time():
             self._send(member, task)
         self._until = time.monotonic() + _BEGIN_SECONDS
@@ -187,7 +194,10 @@ class Guests:
         member.tasks[number] = task
 
     def take(self) -> list[Any]:
-        """What they have said; also notes who has gone, whose tasks are then `returned`."""
+        """What they have said; also notes who has gone, whose tasks are then `returned`.
+
+        Raises the error of a task that failed.
+        """
         results: list[Any] = []
         self._mailbox.each(lambda: results.extend(self._answers()))
         now = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -84,9 +85,10 @@ def migrate_several(
             approve(removal)
 
     size = min(parallel, len(moves))
-    steps = [_Step(move, size) for move in moves]
-    with Movers(size, emit, ask) if size > 1 else _InTurn(emit, ask) as movers:
-        steps = movers.each(steps, goes_on=True)
+    steps = [Step(move, size) for move in moves]
+    with Movers(size, emit, ask) if size > 1 else nullcontext() as movers:
+        each = movers.each if movers else partial(_in_turn, emit=emit, ask=ask)
+        steps = each(steps, goes_on=True)
         _require_apart(steps)
         if not any(step.error for step in steps):
             for one in then:
@@ -97,7 +99,7 @@ def migrate_several(
             ready = [step for step in steps if step.to_do]
             for step in ready:
                 step.parallel = min(size, len(ready))
-            ended = {step.name: step for step in movers.each(ready, goes_on=False)}
+            ended = {step.name: step for step in each(ready, goes_on=False)}
             steps = [ended.get(step.name, step) for step in steps]
             if not any(step.error for step in steps):
                 for one in then:
@@ -112,18 +114,18 @@ def _share(options: MigrateOptions, parallel: int) -> MigrateOptions:
     return replace(options, common=replace(common, jobs=common.share, limits=limits))
 
 
-def _all(steps: Iterable[_Step], then: Iterable[Then]) -> list[_Step | Then]:
+def _all(steps: Iterable[Step], then: Iterable[Then]) -> list[Step | Then]:
     return [*steps, *then]
 
 
-def _require_apart(steps: Iterable[_Step]) -> None:
+def _require_apart(steps: Iterable[Step]) -> None:
     seen: dict[tuple[object, ...], str] = {}
     for step in steps:
         if step.place and (other := seen.setdefault(step.place, step.name)) != step.name:
             step.lost(same_target(other, step.name))
 
 
-def _require_there(steps: Iterable[_Step], then: Iterable[Then]) -> None:
+def _require_there(steps: Iterable[Step], then: Iterable[Then]) -> None:
     """What was finished before does not count where its tables are gone, unless nothing needs them."""
     standing = {name for one in then if one.stands for name in one.shards}
     for step in steps:
@@ -132,27 +134,20 @@ def _require_there(steps: Iterable[_Step], then: Iterable[Then]) -> None:
             step.lost(step.gone)
 
 
-class _InTurn:
-    """As `Movers`, in this process: one after the other."""
-
-    def __init__(self, emit: Sink, ask: Ask) -> None:
-        self._emit, self._ask = emit, ask
-
-    def __enter__(self) -> _InTurn:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def each(self, steps: Sequence[_Step], *, goes_on: bool) -> list[_Step]:
-        for step in steps:
-            step.go(self._emit, partial(self._ask, step.name))
-            if step.error is not None and not goes_on:
-                break
-        return [*steps]
+def _in_turn(steps: Sequence[Step], emit: Sink, ask: Ask, *, goes_on: bool) -> list[Step]:
+    """As `Movers.each`, in this process: one after the other."""
+    for step in steps:
+        step.go(emit, partial(ask, step.name))
+        if step.error is not None and not goes_on:
+            break
+    return [*steps]
 
 
-class _Step:
-    """One database, and what has come of it so far: `go` plans it, then carries the plan out."""
+class Step:
+    """One database, and what has come of it so far: `go` plans it, then carries the plan out.
+
+    It is sent to a process, and comes back.
+    """
 
     def __init__(self, move: Move, parallel: int) -> None:
         self._asks = move.options.approve is not None
@@ -172,10 +167,12 @@ class _Step:
 
     @property
     def alone(self) -> tuple[object, ...] | None:
+        """Steps of which this is equal are not carried out at the same time; None is equal to none."""
         # The ledger of a database has one run at a time.
         return self.place[:-1] or None
 
     def go(self, emit: Sink, ask: Approve) -> None:
+        """Does what is next. Errors are kept."""
         try:
             if self.place:
                 self._run(emit)
@@ -185,6 +182,7 @@ class _Step:
             self.error = error
 
     def lost(self, error: ConvergeError) -> None:
+        """Its process is gone, or it cannot begin."""
         note(self.result, error)
         self.error = error
 

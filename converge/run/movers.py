@@ -17,42 +17,23 @@ from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from types import FrameType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from converge import signals
 from converge.codes import Code
 from converge.errors import ConvergeError, SourceError
 from converge.model.event import DatabaseStarted, Event, OfDatabase, Sink
-from converge.model.recovery import Approve, Removal
+from converge.model.recovery import Removal
 from converge.run.connections import result_or_error
 from converge.run.options import RESUME
 from converge.run.workers import Process, share_server
 
+if TYPE_CHECKING:
+    from converge.run.many import Step
+
 _STOP = signal.SIGUSR1
 Ask = Callable[[str, Removal], None]
 """Asks the user about this database."""
-
-
-class Step(Protocol):
-    """What is done with one database, where it is known by now; it is sent to a process, and comes back."""
-
-    error: ConvergeError | None
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def alone(self) -> object:
-        """Steps of which this is equal are not carried out at the same time; None is equal to none."""
-
-    def go(self, emit: Sink, ask: Approve) -> None:
-        """Does what is next. Errors are kept."""
-
-    def lost(self, error: ConvergeError) -> None:
-        """Its process is gone."""
-
-
-S = TypeVar("S", bound=Step)
 
 
 class Movers:
@@ -81,7 +62,7 @@ class Movers:
                 process.kill()
             process.join()
 
-    def each(self, steps: Sequence[S], *, goes_on: bool) -> list[S]:
+    def each(self, steps: Sequence[Step], *, goes_on: bool) -> list[Step]:
         """Has the steps carried out in their order, several at a time; how they are then.
 
         After an error none begins, unless it `goes_on`. KeyboardInterrupt stops those that have begun, and is

@@ -21,63 +21,22 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.process import BaseProcess
 from types import FunctionType, SimpleNamespace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from converge.codes import Code
 from converge.errors import ConvergeError, SourceError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Progress, Sink, WorkersBusy, silent
-from converge.model.finding import Finding
 from converge.run import worker
 from converge.signals import STOPS
+
+if TYPE_CHECKING:
+    from converge.cluster.joined import Guests
 
 SETTLE_SECONDS = 4.0
 _POLL_SECONDS = 0.2
 _LOCKED_SECONDS = 0.01
 """While all wait for all, perhaps under a lock."""
-
-
-class Joined(Protocol):
-    """The workers of other machines, together (`cluster/joined`)."""
-
-    returned: deque[object]
-    """Tasks of workers that have left, to be given to others."""
-
-    @property
-    def busy(self) -> int:
-        """Tasks that it has."""
-
-    @property
-    def room(self) -> bool:
-        """Whether it takes one more."""
-
-    findings: list[Finding]
-    """What the run's report says of them."""
-
-    @property
-    def jobs(self) -> int:
-        """Worker processes of all."""
-
-    def gather(self, seconds: float) -> None:
-        """Waits for those that are awaited, at most for this time."""
-
-    @property
-    def heard(self) -> bool:
-        """Whether somebody has said something that is read already."""
-
-    def fileno(self) -> int:
-        """Can be read when somebody has said something."""
-
-    def give(self, task: object) -> None: ...
-
-    def give_late(self, tasks: Iterator[object]) -> None:
-        """Gives those that have no snapshot what needs none."""
-
-    def everyone(self, task: object) -> None:
-        """Gives all of them the same task."""
-
-    def take(self) -> list[Any]:
-        """What they have said. Raises the error of a task that failed."""
 
 
 def share_server(context: ForkServerContext, module: str) -> None:
@@ -125,10 +84,6 @@ class Process(ForkServerProcess):
     _Popen = _Start
 
 
-Place = Pipe | Joined
-"""Where a task may go."""
-
-
 class Workers:
     """`size` workers. Use it as a context manager; leaving it ends the processes.
 
@@ -145,7 +100,8 @@ class Workers:
         share_server(self._context, module)
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
-        self.joined: Joined | None = None
+        self.joined: Guests | None = None
+        """The workers of other machines, together."""
         self.throttle: Callable[[], bool] = lambda: True
         """Whether a task may be handed out now."""
 
@@ -247,7 +203,7 @@ class Workers:
                 results += [result for result in self._receive() if result is not None]
         return results
 
-    def _places(self) -> Iterator[Place]:
+    def _places(self) -> Iterator[Pipe | Guests]:
         """Where the next tasks go: to those of this machine first."""
         yield from self.free()
         while self.joined is not None and self.joined.room:
